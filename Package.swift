@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every target: Swift 6 mode, explicit existentials, imports that say how far they reach, and
+/// no warning that is only a warning.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Arrows point down only: a target imports from the rows above it, never from its own.
+let targets: [Target] = [
+    // 0  C libraries of the system, as modules
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+    // 1  values and rules · hash and sign · what command line programs share
+    .target(name: "RegistryModel", dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+    .target(name: "OpenSSLCrypto", dependencies: ["COpenSSL"]),
+    .target(name: "Terminal", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+    // 2  the log is the truth · the view is disposable
+    .target(name: "EventLog", dependencies: ["RegistryModel", "OpenSSLCrypto", "CZstd"]),
+    .target(name: "MaterializedView", dependencies: ["RegistryModel", "OpenSSLCrypto", "CLMDB"]),
+
+    // 3  commands to events · the registry seen from outside
+    .target(name: "Registry", dependencies: ["RegistryModel", "EventLog", "MaterializedView"]),
+    .target(
+        name: "RegistryClient",
+        dependencies: [
+            "RegistryModel",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ]
+    ),
+
+    // 4  front doors
+    .target(
+        name: "RegistryAPI",
+        dependencies: [
+            "RegistryModel", "EventLog", "MaterializedView", "Registry",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+        ]
+    ),
+
+    // 5  programs: flags in, text out
+    .executableTarget(
+        name: "hms-regd",
+        dependencies: [
+            "RegistryAPI", "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+        ]
+    ),
+]
+
+let package = Package(
+    name: "hms",
+    dependencies: [
+        // Command lines: the field's parser, with generated help and completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        // The log's wire form: any protobuf tool can read it.
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+        // Event loops and HTTP/1.1: what Hummingbird itself stands on; the hot paths sit on it directly.
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        // The API's router, without its configuration and full-Foundation traits.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        // Probes of external services: redirects, TLS with system roots and time-outs are its trade.
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        // Start, stop and signals of long-lived parts.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        // Structured logs to stderr.
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // The daemon's configuration file.
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: targets
+)
+
+for target in package.targets where target.type != .system {
+    target.swiftSettings = (target.swiftSettings ?? []) + settings
+}

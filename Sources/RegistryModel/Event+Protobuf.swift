@@ -1,0 +1,398 @@
+import FoundationEssentials
+import SwiftProtobuf
+
+// The one file that touches generated types: `Event` to and from `hms.log.v1.Event`.
+
+extension Event {
+    /// The bytes of one `hms.log.v1.Event`: what is a Merkle leaf, and what stands in a segment behind its length.
+    public func serialized() -> [UInt8] {
+        var message = Hms_Log_V1_Event()
+        message.sequence = sequence.rawValue
+        message.timeUnixNs = time.rawValue
+        if let actor { message.actor = actor.message }
+        message.requestID = requestID
+        message.kind = kind.message
+        do {
+            return try message.serializedBytes()
+        } catch {
+            // Only missing required fields (proto2) or over 2 GiB can fail; neither can be here.
+            preconditionFailure("an event of bounded fields always serializes: \(error)")
+        }
+    }
+
+    /// - Throws: `malformedEvent` where the bytes are not an event, or name something no version of this can mean.
+    public init(serialized bytes: UnsafeRawBufferPointer) throws(RegistryModelError) {
+        let message: Hms_Log_V1_Event
+        do {
+            message = try Hms_Log_V1_Event(serializedBytes: RawBytes(buffer: bytes))
+        } catch {
+            throw RegistryModelError(.malformedEvent, "not an hms.log.v1.Event: \(error)")
+        }
+        self.init(
+            sequence: SequenceNumber(message.sequence),
+            time: Timestamp(rawValue: message.timeUnixNs),
+            actor: message.hasActor ? Actor(message.actor) : nil,
+            requestID: message.requestID,
+            kind: try EventKind(message)
+        )
+    }
+}
+
+/// Lets SwiftProtobuf read from memory that somebody else owns, without a copy.
+private struct RawBytes: SwiftProtobufContiguousBytes {
+    let buffer: UnsafeRawBufferPointer
+
+    init(buffer: UnsafeRawBufferPointer) {
+        self.buffer = buffer
+    }
+
+    init(repeating: UInt8, count: Int) {
+        preconditionFailure("read-only")
+    }
+
+    init<S: Sequence>(_ sequence: S) where S.Element == UInt8 {
+        preconditionFailure("read-only")
+    }
+
+    var count: Int {
+        buffer.count
+    }
+
+    func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try body(buffer)
+    }
+
+    mutating func withUnsafeMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
+        preconditionFailure("read-only")
+    }
+}
+
+extension Actor {
+    fileprivate var message: Hms_Log_V1_Actor {
+        var message = Hms_Log_V1_Actor()
+        switch identity {
+        case .spiffeID(let id): message.spiffeID = id
+        case .token(let id): message.tokenID = id
+        case .uid(let uid): message.uid = uid
+        }
+        message.peer = peer
+        return message
+    }
+
+    fileprivate init?(_ message: Hms_Log_V1_Actor) {
+        switch message.who {
+        case .spiffeID(let id): self.init(.spiffeID(id), peer: message.peer)
+        case .tokenID(let id): self.init(.token(id), peer: message.peer)
+        case .uid(let uid): self.init(.uid(uid), peer: message.peer)
+        case nil: return nil
+        }
+    }
+}
+
+extension EventKind {
+    fileprivate var message: Hms_Log_V1_Event.OneOf_Kind? {
+        switch self {
+        case .instanceRegistered(let instance, let health):
+            .instanceRegistered(instance.registeredMessage(health: health))
+        case .instanceDeregistered(let key, let handle, let cause):
+            .instanceDeregistered(
+                .with {
+                    $0.service = key.service.description
+                    $0.id = key.id.description
+                    $0.handle = handle.rawValue
+                    $0.cause = cause.message
+                }
+            )
+        case .instanceDraining(let key, let handle):
+            .instanceDraining(
+                .with {
+                    $0.service = key.service.description
+                    $0.id = key.id.description
+                    $0.handle = handle.rawValue
+                }
+            )
+        case .healthChanged(let change):
+            .healthChanged(
+                .with {
+                    $0.service = change.key.service.description
+                    $0.id = change.key.id.description
+                    $0.handle = change.handle.rawValue
+                    $0.from = change.from.message
+                    $0.to = change.to.message
+                    $0.cause = change.cause.message
+                    $0.detail = change.detail
+                }
+            )
+        case .servicePolicySet(let service, let policy):
+            .servicePolicySet(
+                .with {
+                    $0.service = service.description
+                    $0.policy = policy.message
+                }
+            )
+        case .servicePolicyRemoved(let service):
+            .servicePolicyRemoved(.with { $0.service = service.description })
+        case .externalServiceAdded(let instance):
+            .externalServiceAdded(
+                .with {
+                    $0.service = instance.key.service.description
+                    $0.id = instance.key.id.description
+                    $0.url = instance.externalURL ?? ""
+                    $0.host = instance.endpoint.host
+                    $0.port = UInt32(instance.endpoint.port)
+                }
+            )
+        case .externalServiceRemoved(let service):
+            .externalServiceRemoved(.with { $0.service = service.description })
+        case .heartbeats(let beats):
+            .heartbeats(
+                .with {
+                    $0.follows = beats.follows.rawValue
+                    $0.baseUnixMs = beats.baseUnixMilliseconds
+                    $0.count = beats.count
+                    $0.packed = .init(beats.packed)
+                }
+            )
+        case .beatsSealed(let seal):
+            .beatsSealed(
+                .with {
+                    $0.first = seal.first.rawValue
+                    $0.last = seal.last.rawValue
+                    $0.count = seal.count
+                    $0.sha256 = .init(seal.sha256)
+                }
+            )
+        case .registryStarted(let version, let clean):
+            .registryStarted(
+                .with {
+                    $0.version = version
+                    $0.clean = clean
+                }
+            )
+        case .registryStopped(let reason):
+            .registryStopped(.with { $0.reason = reason })
+        case .clockStepped(let from, let to):
+            .clockStepped(
+                .with {
+                    $0.fromUnixNs = from.rawValue
+                    $0.toUnixNs = to.rawValue
+                }
+            )
+        case .protectionStarted(let report):
+            .protectionStarted(
+                .with {
+                    $0.expected = report.expected
+                    $0.seen = report.seen
+                    $0.why = report.why
+                }
+            )
+        case .protectionEnded(let report):
+            .protectionEnded(
+                .with {
+                    $0.expected = report.expected
+                    $0.seen = report.seen
+                    $0.why = report.why
+                }
+            )
+        case .guardOverridden(let word):
+            .operatorOverride(.with { $0.guard = word == .release ? .release : .hold })
+        case .unknown: nil
+        }
+    }
+
+    fileprivate init(_ message: Hms_Log_V1_Event) throws(RegistryModelError) {
+        switch message.kind {
+        case .instanceRegistered(let it):
+            self = .instanceRegistered(try Instance(it), health: try Health(it.health))
+        case .instanceDeregistered(let it):
+            self = .instanceDeregistered(
+                try InstanceKey(it.service, it.id),
+                handle: SequenceNumber(it.handle),
+                cause: try TransitionCause(it.cause)
+            )
+        case .instanceDraining(let it):
+            self = .instanceDraining(try InstanceKey(it.service, it.id), handle: SequenceNumber(it.handle))
+        case .healthChanged(let it):
+            self = .healthChanged(
+                HealthChange(
+                    key: try InstanceKey(it.service, it.id),
+                    handle: SequenceNumber(it.handle),
+                    from: try Health(it.from),
+                    to: try Health(it.to),
+                    cause: try TransitionCause(it.cause),
+                    detail: it.detail
+                )
+            )
+        case .servicePolicySet(let it):
+            self = .servicePolicySet(try ServiceName(it.service), MeshPolicy(it.policy))
+        case .servicePolicyRemoved(let it):
+            self = .servicePolicyRemoved(try ServiceName(it.service))
+        case .externalServiceAdded(let it):
+            guard let port = UInt16(exactly: it.port) else {
+                throw RegistryModelError(.malformedEvent, "port \(it.port) of an external service is out of range")
+            }
+            var instance = Instance(
+                key: try InstanceKey(it.service, it.id),
+                endpoint: try Endpoint(host: it.host, port: port)
+            )
+            instance.externalURL = it.url
+            instance.lease = .permanent
+            self = .externalServiceAdded(instance)
+        case .externalServiceRemoved(let it):
+            self = .externalServiceRemoved(try ServiceName(it.service))
+        case .heartbeats(let it):
+            self = .heartbeats(
+                PackedHeartbeats(
+                    follows: SequenceNumber(it.follows),
+                    baseUnixMilliseconds: it.baseUnixMs,
+                    count: it.count,
+                    packed: [UInt8](it.packed)
+                )
+            )
+        case .beatsSealed(let it):
+            self = .beatsSealed(
+                BeatsSeal(
+                    first: SequenceNumber(it.first),
+                    last: SequenceNumber(it.last),
+                    count: it.count,
+                    sha256: [UInt8](it.sha256)
+                )
+            )
+        case .registryStarted(let it): self = .registryStarted(version: it.version, clean: it.clean)
+        case .registryStopped(let it): self = .registryStopped(reason: it.reason)
+        case .clockStepped(let it):
+            self = .clockStepped(from: Timestamp(rawValue: it.fromUnixNs), to: Timestamp(rawValue: it.toUnixNs))
+        case .protectionStarted(let it):
+            self = .protectionStarted(ProtectionReport(expected: it.expected, seen: it.seen, why: it.why))
+        case .protectionEnded(let it):
+            self = .protectionEnded(ProtectionReport(expected: it.expected, seen: it.seen, why: it.why))
+        case .operatorOverride(let it):
+            switch it.guard {
+            case .release: self = .guardOverridden(.release)
+            case .hold: self = .guardOverridden(.hold)
+            case .unspecified, .UNRECOGNIZED: self = .unknown
+            }
+        case nil: self = .unknown
+        }
+    }
+}
+
+extension Instance {
+    fileprivate func registeredMessage(health: Health) -> Hms_Log_V1_InstanceRegistered {
+        .with {
+            $0.service = key.service.description
+            $0.id = key.id.description
+            $0.ip = endpoint.host
+            $0.port = UInt32(endpoint.port)
+            $0.appPort = UInt32(appPort ?? 0)
+            $0.version = version
+            $0.tags = tags
+            $0.metadata = metadata.map { entry in
+                .with {
+                    $0.key = entry.key
+                    $0.value = entry.value
+                }
+            }
+            $0.zone = zone
+            $0.weight = weight
+            $0.protocol = applicationProtocol
+            switch lease {
+            case .inherited: break
+            case .ttl(let milliseconds): $0.ttlMs = milliseconds
+            case .permanent: $0.noTtl = true
+            }
+            $0.repeatable = repeatable
+            $0.keyLineage = keyLineage
+            $0.tlsCert = tlsCert
+            $0.startID = startID
+            $0.health = health.message
+        }
+    }
+
+    fileprivate init(_ message: Hms_Log_V1_InstanceRegistered) throws(RegistryModelError) {
+        guard let port = UInt16(exactly: message.port), let appPort = UInt16(exactly: message.appPort) else {
+            throw RegistryModelError(.malformedEvent, "port \(message.port) or \(message.appPort) is out of range")
+        }
+        self.init(
+            key: try InstanceKey(message.service, message.id),
+            endpoint: try Endpoint(host: message.ip, port: port)
+        )
+        self.appPort = appPort == 0 ? nil : appPort
+        version = message.version
+        tags = message.tags
+        metadata = message.metadata.map { MetadataEntry(key: $0.key, value: $0.value) }
+        zone = message.zone
+        weight = message.weight
+        applicationProtocol = message.protocol
+        lease = message.noTtl ? .permanent : message.ttlMs == 0 ? .inherited : .ttl(milliseconds: message.ttlMs)
+        repeatable = message.repeatable
+        keyLineage = message.keyLineage
+        tlsCert = message.tlsCert
+        startID = message.startID
+    }
+}
+
+extension MeshPolicy {
+    fileprivate var message: Hms_Log_V1_Policy {
+        .with {
+            if let retries { $0.retries = retries }
+            if let timeoutMilliseconds { $0.timeoutMs = timeoutMilliseconds }
+            if let perTryTimeoutMilliseconds { $0.perTryTimeoutMs = perTryTimeoutMilliseconds }
+            if let ttlMilliseconds { $0.ttlMs = ttlMilliseconds }
+            if let deregisterAfterMilliseconds { $0.deregisterAfterMs = deregisterAfterMilliseconds }
+        }
+    }
+
+    fileprivate init(_ message: Hms_Log_V1_Policy) {
+        self.init(
+            retries: message.hasRetries ? message.retries : nil,
+            timeoutMilliseconds: message.hasTimeoutMs ? message.timeoutMs : nil,
+            perTryTimeoutMilliseconds: message.hasPerTryTimeoutMs ? message.perTryTimeoutMs : nil,
+            ttlMilliseconds: message.hasTtlMs ? message.ttlMs : nil,
+            deregisterAfterMilliseconds: message.hasDeregisterAfterMs ? message.deregisterAfterMs : nil
+        )
+    }
+}
+
+extension InstanceKey {
+    fileprivate init(_ service: String, _ id: String) throws(RegistryModelError) {
+        self.init(service: try ServiceName(service), id: try InstanceID(id))
+    }
+}
+
+extension Health {
+    fileprivate var message: Hms_Log_V1_Health {
+        switch self {
+        case .starting: .starting
+        case .healthy: .healthy
+        case .degraded: .degraded
+        case .unhealthy: .unhealthy
+        case .draining: .draining
+        }
+    }
+
+    fileprivate init(_ message: Hms_Log_V1_Health) throws(RegistryModelError) {
+        switch message {
+        case .starting: self = .starting
+        case .healthy: self = .healthy
+        case .degraded: self = .degraded
+        case .unhealthy: self = .unhealthy
+        case .draining: self = .draining
+        case .unspecified, .UNRECOGNIZED:
+            throw RegistryModelError(.malformedEvent, "health \(message.rawValue) means nothing to this version")
+        }
+    }
+}
+
+extension TransitionCause {
+    fileprivate var message: Hms_Log_V1_Cause {
+        Hms_Log_V1_Cause(rawValue: Int(rawValue)) ?? .unspecified
+    }
+
+    fileprivate init(_ message: Hms_Log_V1_Cause) throws(RegistryModelError) {
+        guard let raw = UInt8(exactly: message.rawValue), let cause = TransitionCause(rawValue: raw) else {
+            throw RegistryModelError(.malformedEvent, "cause \(message.rawValue) means nothing to this version")
+        }
+        self = cause
+    }
+}

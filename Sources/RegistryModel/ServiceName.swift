@@ -1,0 +1,95 @@
+/// The name that callers use: a DNS label, so that it can stand in a host name, a certificate and a path.
+public struct ServiceName: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
+    public let description: String
+
+    /// Names that mean something else in a mesh.
+    public static let reserved: Set<String> = ["localhost", "registry", "hms"]
+
+    /// - Throws: `invalidField` with the rule, and what breaks it.
+    public init(_ text: String) throws(RegistryModelError) {
+        let bytes = text.utf8
+        func allowed(_ byte: UInt8) -> Bool {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        guard let first = bytes.first, let last = bytes.last, bytes.count <= 63, allowed(first), allowed(last),
+            bytes.allSatisfy({ allowed($0) || $0 == UInt8(ascii: "-") })
+        else {
+            throw RegistryModelError(
+                .invalidField,
+                "\(quoted(text)) is not a service name: 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+            )
+        }
+        guard !Self.reserved.contains(text) else {
+            throw RegistryModelError(.invalidField, "the service name \(quoted(text)) is reserved")
+        }
+        self.description = text
+    }
+
+    public static func < (lhs: ServiceName, rhs: ServiceName) -> Bool {
+        lhs.description < rhs.description
+    }
+}
+
+/// Tells the instances of a service apart; the same after a restart. Usually `<host>-<app port>`.
+public struct InstanceID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// 1 to 128 bytes of `A-Z a-z 0-9 . _ : -`, beginning with a letter or digit.
+    public let description: String
+
+    /// - Throws: `invalidField` with the rule.
+    public init(_ text: String) throws(RegistryModelError) {
+        func alphanumeric(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: false
+            }
+        }
+        func punctuation(_ byte: UInt8) -> Bool {
+            byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ":")
+                || byte == UInt8(ascii: "-")
+        }
+        let bytes = text.utf8
+        guard let first = bytes.first, bytes.count <= 128, alphanumeric(first),
+            bytes.allSatisfy({ alphanumeric($0) || punctuation($0) })
+        else {
+            throw RegistryModelError(
+                .invalidField,
+                "\(quoted(text)) is not an instance id: 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-', "
+                    + "beginning with a letter or digit"
+            )
+        }
+        self.description = text
+    }
+
+    public static func < (lhs: InstanceID, rhs: InstanceID) -> Bool {
+        lhs.description < rhs.description
+    }
+}
+
+/// What names one instance everywhere: `service/id`.
+public struct InstanceKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let service: ServiceName
+    public let id: InstanceID
+
+    public init(service: ServiceName, id: InstanceID) {
+        self.service = service
+        self.id = id
+    }
+
+    public var description: String {
+        "\(service)/\(id)"
+    }
+
+    public static func < (lhs: InstanceKey, rhs: InstanceKey) -> Bool {
+        (lhs.service, lhs.id) < (rhs.service, rhs.id)
+    }
+}
+
+/// At most 80 characters of what somebody sent, in quotation marks, control characters as `?`.
+func quoted(_ text: String) -> String {
+    let shown = text.prefix(80).map { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } ? $0 : "?" }
+    return "\"" + String(shown) + (text.count > 80 ? "…" : "") + "\""
+}
