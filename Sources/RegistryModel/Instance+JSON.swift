@@ -15,7 +15,7 @@ extension Instance {
 
     /// The keys that ``readMember(_:from:)`` takes, for "did you mean".
     public static let memberNames = [
-        "service", "id", "ip", "port", "appPort", "version", "zone", "tags", "metadata", "weight", "protocol", "ttl",
+        "service", "id", "ip", "port", "appPort", "version", "zone", "tags", "metadata", "weight", "protocol", "ttlMs",
         "repeatable", "keyLineage", "tlsCert", "startId", "status",
     ]
 
@@ -41,9 +41,9 @@ extension Instance {
         if !applicationProtocol.isEmpty { json.member("protocol", applicationProtocol) }
         switch lease {
         case .inherited: break
-        case .ttl(let milliseconds): json.member("ttl", milliseconds)
+        case .ttl(let milliseconds): json.member("ttlMs", milliseconds)
         case .permanent:
-            json.key("ttl")
+            json.key("ttlMs")
             json.writeNull()
         }
         if !repeatable.isEmpty { json.member("repeatable", repeatable) }
@@ -75,13 +75,13 @@ extension Instance {
             guard ["", "http1", "h2c"].contains(applicationProtocol) else {
                 throw invalid("protocol \(quoted(applicationProtocol)) is neither http1 nor h2c")
             }
-        case "ttl":
+        case "ttlMs":
             if json.takeNull() {
                 lease = .permanent
             } else {
                 let milliseconds: UInt64 = try json.integer()
                 guard Limits.ttlMilliseconds.contains(milliseconds) else {
-                    throw invalid("ttl \(milliseconds) ms is outside 1,000 to 86,400,000; null means none")
+                    throw invalid("ttlMs \(milliseconds) is outside 1,000 to 86,400,000; null means none")
                 }
                 lease = .ttl(milliseconds: milliseconds)
             }
