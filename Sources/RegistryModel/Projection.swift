@@ -50,10 +50,14 @@ public enum Projection {
         case .servicePolicyRemoved(let service):
             try setPolicy(nil, of: service, event, &store, &changes)
         case .protectionStarted(let report):
-            let isHeld = try store.registry().protection?.isHeld ?? false
-            try store.put(RegistryRecord(protection: .init(since: event.time, report: report, isHeld: isHeld)))
+            var registry = try store.registry()
+            let isHeld = registry.protection?.isHeld ?? false
+            registry.protection = .init(since: event.time, report: report, isHeld: isHeld)
+            try store.put(registry)
         case .protectionEnded:
-            try store.put(RegistryRecord(protection: nil))
+            var registry = try store.registry()
+            registry.protection = nil
+            try store.put(registry)
         case .guardOverridden(let word):
             try overrideGuard(word, event, &store)
         case .registryStarted, .beatsSealed:
@@ -148,15 +152,16 @@ public enum Projection {
         _ event: Event,
         _ store: inout Store
     ) throws(Store.Failure) {
+        var registry = try store.registry()
         switch word {
-        case .release: try store.put(RegistryRecord(protection: nil))
+        case .release: registry.protection = nil
         case .hold:
-            var protection =
-                try store.registry().protection
-                ?? .init(since: event.time, report: .init(expected: 0, seen: 0, why: "held by operator"), isHeld: true)
+            let report = ProtectionReport(expected: 0, seen: 0, why: "held by an operator")
+            var protection = registry.protection ?? .init(since: event.time, report: report, isHeld: true)
             protection.isHeld = true
-            try store.put(RegistryRecord(protection: protection))
+            registry.protection = protection
         }
+        try store.put(registry)
     }
 
     private static func removeStaleServices<Store: RecordStore>(
@@ -164,9 +169,12 @@ public enum Projection {
         _ store: inout Store
     ) throws(Store.Failure) {
         let horizon = event.time.advanced(by: .zero - emptyServiceLifetime)
-        for name in try store.emptyServices(unchangedSince: horizon) {
-            try store.removeService(name)
-        }
+        let stale = try store.emptyServices(unchangedSince: horizon)
+        guard !stale.isEmpty else { return }
+        for name in stale { try store.removeService(name) }
+        var registry = try store.registry()
+        registry.servicesForgotten = event.sequence
+        try store.put(registry)
     }
 
     private static func touch<Store: RecordStore>(

@@ -77,6 +77,9 @@ public struct HealthCounts: Sendable, Equatable {
 public struct RegistryRecord: Sendable, Equatable {
     /// Set while the mass expiry guard holds expiries back.
     public var protection: Protection?
+    /// The last event at which rows of empty services were forgotten: whoever watches all services and was last heard
+    /// of before it can't be told by what is left, and starts anew.
+    public var servicesForgotten: SequenceNumber
 
     public struct Protection: Sendable, Equatable {
         public var since: Timestamp
@@ -91,8 +94,9 @@ public struct RegistryRecord: Sendable, Equatable {
         }
     }
 
-    public init(protection: Protection? = nil) {
+    public init(protection: Protection? = nil, servicesForgotten: SequenceNumber = .none) {
         self.protection = protection
+        self.servicesForgotten = servicesForgotten
     }
 }
 
