@@ -1,0 +1,156 @@
+public import RegistryModel
+
+/// Reads a log's directory, live or a copy, and changes nothing. A live log's last, half-written batch is not there yet.
+public struct LogReader {
+    private let directory: String
+    private let stream: LogStream
+    private let decompressor: ZstdDecompressor
+
+    /// - Throws: `file-failed` where the directory can't be read.
+    public init(directory: String, stream: LogStream) throws(EventLogError) {
+        self.directory = directory
+        self.stream = stream
+        decompressor = try ZstdDecompressor()
+        _ = try SegmentFile.list(directory)
+    }
+
+    /// First sequences of the segments, in order.
+    public func segments() throws(EventLogError) -> [SequenceNumber] {
+        try SegmentFile.list(directory)
+    }
+
+    /// Which log this is, by its last segment; nil where there is none.
+    public var identity: LogIdentity? {
+        get throws { try segments().last.map { try open($0).header.identity } }
+    }
+
+    /// The last event's time; nil for an empty log.
+    public var lastTime: Timestamp? {
+        get throws { try last?.time }
+    }
+
+    /// `none` for an empty log.
+    public var lastSequence: SequenceNumber {
+        get throws { try last?.sequence ?? .none }
+    }
+
+    private var last: (sequence: SequenceNumber, time: Timestamp)? {
+        get throws {
+            for first in try segments().reversed() {
+                let segment = try open(first)
+                if let footer = try segment.footer()?.footer { return (footer.lastSequence, footer.lastTime) }
+                var last: (SequenceNumber, Timestamp)?
+                try forEachBatch(of: segment, from: segment.start, isLast: true) { header, _ in
+                    last = (header.lastSequence, header.lastTime)
+                    return true
+                }
+                if let last { return last }
+            }
+            return nil
+        }
+    }
+
+    /// Events from `first` through `last` in order, until `body` returns false.
+    ///
+    /// - Parameter body: the event and its bytes, which are valid for the time of the call.
+    /// - Throws: `damaged` where a batch that later ones follow is not sound.
+    public func forEach(
+        from first: SequenceNumber,
+        through last: SequenceNumber? = nil,
+        _ body: (Event, UnsafeRawBufferPointer) throws -> Bool
+    ) throws {
+        try forEachEvent(
+            startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
+            isWanted: { $0.lastSequence >= first && $0.firstSequence <= last ?? $0.firstSequence },
+            seek: { $0.firstSequence <= first }
+        ) { event, bytes in
+            if event.sequence < first { return true }
+            if let last, event.sequence > last { return false }
+            return try body(event, bytes)
+        }
+    }
+
+    /// Events whose time is in `since ..< until`, in order of sequence. Where the clock was set back, several stretches
+    /// of the log hold a time; all are shown.
+    public func forEach(
+        since: Timestamp,
+        until: Timestamp?,
+        _ body: (Event, UnsafeRawBufferPointer) throws -> Bool
+    ) throws {
+        try forEachEvent(
+            startingIn: { _ in 0 },
+            isWanted: { batch in batch.lastTime >= since && until.map { batch.firstTime < $0 } ?? true },
+            seek: { $0.firstTime < since }
+        ) { event, bytes in
+            guard event.time >= since, until.map({ event.time < $0 }) ?? true else { return true }
+            return try body(event, bytes)
+        }
+    }
+
+    // MARK: Walking
+
+    private func forEachEvent(
+        startingIn chooseSegment: ([SequenceNumber]) -> Int,
+        isWanted: (BatchHeader) -> Bool,
+        seek: (SegmentFooter.Entry) -> Bool,
+        _ body: (Event, UnsafeRawBufferPointer) throws -> Bool
+    ) throws {
+        let segments = try segments()
+        guard !segments.isEmpty else { return }
+        for index in chooseSegment(segments)..<segments.count {
+            let segment = try open(segments[index])
+            let isLast = index == segments.count - 1
+            var start = segment.start
+            if !isLast, let footer = try segment.footer()?.footer {
+                start = footer.entries.last(where: seek)?.offset ?? start
+            }
+            var goesOn = true
+            try forEachBatch(of: segment, from: start, isLast: isLast) { header, offset in
+                guard isWanted(header) else { return true }
+                let isSound = try segment.check(header, at: offset) { event, bytes in
+                    if goesOn { goesOn = try body(event, bytes) }
+                }
+                guard isSound else {
+                    // Of a live log, a batch that is being written.
+                    if isLast { return false }
+                    throw EventLogError.damaged("batch of \(header.firstSequence)", segment.path, at: offset)
+                }
+                return goesOn
+            }
+            guard goesOn else { return }
+        }
+    }
+
+    private func forEachBatch(
+        of segment: SegmentReader,
+        from start: UInt64,
+        isLast: Bool,
+        _ body: (BatchHeader, UInt64) throws -> Bool
+    ) throws {
+        let size = try segment.size()
+        var offset = start
+        while true {
+            switch try segment.frame(at: offset, fileSize: size) {
+            case .batch(let header):
+                guard header.batchBytes <= size - offset else {
+                    if isLast { return }
+                    throw EventLogError.damaged("batch of \(header.firstSequence)", segment.path, at: offset)
+                }
+                guard try body(header, offset) else { return }
+                offset += header.batchBytes
+            case .padding, .end, .footer: return
+            case .unsound:
+                if isLast { return }
+                throw EventLogError.damaged("no frame of this log", segment.path, at: offset)
+            }
+        }
+    }
+
+    private func open(_ first: SequenceNumber) throws -> SegmentReader {
+        let segment = try SegmentReader(directory: directory, first: first, decompressor: decompressor)
+        guard segment.header.stream == stream else {
+            throw EventLogError.damaged("it is a segment of another stream", segment.path, at: 0)
+        }
+        return segment
+    }
+}
