@@ -1,0 +1,67 @@
+import Glibc
+
+/// `DATA`: where the registry keeps everything, held by one daemon at a time.
+///
+///     DATA/lock        held (flock) by the daemon
+///     DATA/log/        decisions, for ever
+///     DATA/beats/      heartbeats
+///     DATA/view/0/     the LMDB view of shard 0, with its mark
+///     DATA/reserve     room for the last writes on a full disk
+///     DATA/regd.sock   the operator's socket
+public final class DataDirectory: Sendable {
+    public let path: String
+    private let lock: Int32
+
+    /// Makes what is missing (mode 0700) and takes the lock, for as long as this lives.
+    ///
+    /// - Throws: `data-directory` where it can't be made or written, or another daemon holds it.
+    public init(opening path: String) throws(RegistryError) {
+        self.path = path
+        for directory in [path, path + "/log", path + "/beats", path + "/view"] {
+            guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+                throw Self.unusable(path, "can't make \(directory): \(String(cString: strerror(errno)))")
+            }
+        }
+        let descriptor = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let holder = Self.holder(descriptor)
+            close(descriptor)
+            throw Self.unusable(
+                path,
+                "another hms-regd\(holder) holds it",
+                hint: "one daemon a data directory: stop the other, or give this one --data of its own"
+            )
+        }
+        lock = descriptor
+        let pid = String(getpid()) + "\n"
+        ftruncate(descriptor, 0)
+        guard pwrite(descriptor, pid, pid.utf8.count, 0) == pid.utf8.count else {
+            close(descriptor)
+            throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit {
+        close(lock)
+    }
+
+    public var log: String { path + "/log" }
+    public var beats: String { path + "/beats" }
+    public var view: String { path + "/view/0" }
+    public var reserve: String { path + "/reserve" }
+    public var socket: String { path + "/regd.sock" }
+
+    private static func holder(_ descriptor: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        let digits = bytes.prefix(max(0, count)).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        return digits.isEmpty ? "" : " (pid \(String(decoding: digits, as: UTF8.self)))"
+    }
+
+    private static func unusable(_ path: String, _ why: String, hint: String? = nil) -> RegistryError {
+        RegistryError(.dataDirectory, "the data directory \(path) can't be used: \(why)", hint: hint)
+    }
+}

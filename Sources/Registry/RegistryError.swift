@@ -1,0 +1,46 @@
+/// Why the registry refused a command, or could not carry it out.
+public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Kinds of error; new ones may come. The description is the API's `code`.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+
+        public static let badRequest = Code(description: "bad-request")
+        public static let unknownService = Code(description: "unknown-service")
+        public static let unknownInstance = Code(description: "unknown-instance")
+        /// A newer incarnation has taken the instance over, or the ETag is of another epoch.
+        public static let superseded = Code(description: "superseded")
+        public static let tooManyInstances = Code(description: "too-many-instances")
+        /// The writers' queue is full: try again a little later.
+        public static let overloaded = Code(description: "overloaded")
+        public static let stopping = Code(description: "stopping")
+        /// The view failed; `outcome` says whether the events are on record.
+        public static let viewFailed = Code(description: "view-failed")
+        public static let logFailed = Code(description: "log-failed")
+        public static let diskFull = Code(description: "disk-full")
+        /// The data directory can't be used: held by another daemon, damaged, or not readable.
+        public static let dataDirectory = Code(description: "data-directory")
+    }
+
+    public var code: Code
+    /// What is wrong, in words for whoever asked.
+    public var message: String
+    /// What to do next, where there is something.
+    public var hint: String?
+    /// The events are in the log although the command failed.
+    public var isRecorded: Bool
+
+    public init(_ code: Code, _ message: String, hint: String? = nil, isRecorded: Bool = false) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.isRecorded = isRecorded
+    }
+
+    public var description: String {
+        hint.map { "\(message)\n\($0)" } ?? message
+    }
+
+    public static func == (lhs: RegistryError, rhs: RegistryError) -> Bool {
+        lhs.code == rhs.code
+    }
+}

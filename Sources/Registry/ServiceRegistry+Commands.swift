@@ -1,0 +1,55 @@
+public import RegistryModel
+
+extension ServiceRegistry {
+    /// Carries out commands of one request, and answers once all are durable and visible.
+    ///
+    /// - Parameters:
+    ///   - actor: on record with each event.
+    ///   - completion: called once on a writer's thread, with a result for each command in order; or at once, on the
+    ///     caller's, when the queue is full.
+    public func submit(
+        _ commands: [Command],
+        actor: Actor,
+        requestID: String = "",
+        completion: @escaping @Sendable ([Result<CommandOutcome, RegistryError>]) -> Void
+    ) {
+        let submission = Submission(commands: commands, actor: actor, requestID: requestID) { [self] results in
+            afterwards(commands, results)
+            completion(results)
+        }
+        do throws(RegistryError) {
+            try queue.enqueue(submission)
+        } catch {
+            completion(commands.map { _ in .failure(error) })
+        }
+    }
+
+    /// The same, for one command.
+    public func submit(
+        _ command: Command,
+        actor: Actor,
+        requestID: String = ""
+    ) async throws -> CommandOutcome {
+        let result = await withCheckedContinuation { continuation in
+            submit([command], actor: actor, requestID: requestID) { results in
+                continuation.resume(
+                    returning: results.first ?? .failure(RegistryError(.stopping, "the registry is stopping"))
+                )
+            }
+        }
+        return try result.get()
+    }
+
+    /// An identical registration is a heartbeat too, and an operator's word moves the guard once it is on record.
+    private func afterwards(_ commands: [Command], _ results: [Result<CommandOutcome, RegistryError>]) {
+        for (command, result) in zip(commands, results) {
+            guard case .success(let outcome) = result else { continue }
+            switch (command, outcome.reply) {
+            case (.register(let registration), .registered(let reply)) where reply.result == .unchanged:
+                renew(registration.instance.key)
+            case (.overrideGuard(let word), _): deadlines.override(word)
+            default: continue
+            }
+        }
+    }
+}
