@@ -1,0 +1,89 @@
+import Hummingbird
+import NIOCore
+import Registry
+import RegistryModel
+
+/// A watch as Server-Sent Events (WHATWG HTML, "Server-sent events").
+struct EventStreamBody: Sendable {
+    let registry: ServiceRegistry
+    let services: WatchedServices
+    let cursor: WatchCursor?
+
+    var response: Response {
+        let body = ResponseBody { writer in
+            try await registry.withSubscription(to: services, resumingFrom: cursor) { subscription in
+                // The head goes out at once, whatever there is to say.
+                try await writer.write(ByteBuffer(staticString: ": watching\n\n"))
+                try await subscription.forEachBatch { batch in
+                    try await writer.write(Self.encode(batch))
+                }
+            }
+            try await writer.finish(nil)
+        }
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/event-stream", .cacheControl: "no-store",
+                .hmsSequence: String(registry.sequence.rawValue),
+            ],
+            body: body
+        )
+    }
+
+    /// Only the last event of a complete state carries an id: a reader that is cut off before it starts over.
+    static func encode(_ batch: WatchBatch) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        guard !batch.events.isEmpty else {
+            // Nothing new for a while: says that the line is up.
+            buffer.writeStaticString(":\n\n")
+            return buffer
+        }
+        for (index, event) in batch.events.enumerated() {
+            buffer.writeString("event: \(name(of: event))\n")
+            if index == batch.events.count - 1, let cursor = batch.cursor {
+                buffer.writeString("id: \(cursor)\n")
+            }
+            buffer.writeStaticString("data: ")
+            writeData(of: event, to: &buffer)
+            buffer.writeStaticString("\n\n")
+        }
+        return buffer
+    }
+
+    private static func name(of event: WatchEvent) -> String {
+        switch event {
+        case .reset: "reset"
+        case .service: "service"
+        case .upsert: "upsert"
+        case .remove: "remove"
+        case .policy: "policy"
+        }
+    }
+
+    private static func writeData(of event: WatchEvent, to buffer: inout ByteBuffer) {
+        var json = JSONWriter()
+        json.beginObject()
+        switch event {
+        case .reset: break
+        case .service(let name, let instances, let policy):
+            json.member("service", name.description)
+            json.key("instances")
+            json.write(raw: instances)
+            json.key("policy")
+            if let policy { policy.write(to: &json) } else { json.writeNull() }
+        case .upsert(let name, let instance):
+            json.member("service", name.description)
+            json.key("instance")
+            json.write(raw: instance)
+        case .remove(let key):
+            json.member("service", key.service.description)
+            json.member("id", key.id.description)
+        case .policy(let name, let policy):
+            json.member("service", name.description)
+            json.key("policy")
+            if let policy { policy.write(to: &json) } else { json.writeNull() }
+        }
+        json.endObject()
+        buffer.writeBytes(json.bytes)
+    }
+}

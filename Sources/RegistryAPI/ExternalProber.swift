@@ -1,0 +1,99 @@
+import AsyncHTTPClient
+import Logging
+import MaterializedView
+import NIOCore
+import NIOHTTP1
+import Registry
+import RegistryModel
+import ServiceLifecycle
+
+/// Probes external services, which can't beat for themselves: HEAD, and GET where HEAD is not offered, every ten
+/// seconds, TLS with the system's trust roots and the host's name checked.
+///
+/// An answer below 500 says that the service is there; what it thinks of an anonymous request is its own affair.
+struct ExternalProber: Service {
+    static let interval = Duration.seconds(10)
+    static let timeout = TimeAmount.seconds(5)
+    /// Probes under way at once.
+    static let concurrency = 16
+
+    let registry: ServiceRegistry
+    let eventLoopGroup: any EventLoopGroup
+    let logger: Logger
+
+    func run() async throws {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            timeout: .init(connect: Self.timeout, read: Self.timeout)
+        )
+        configuration.httpVersion = .http1Only
+        let client = HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                await probeAll(client)
+                // Cut short by cancellation: the loop ends then.
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
+        try await client.shutdown()
+    }
+
+    private struct Target: Sendable {
+        var key: InstanceKey
+        var handle: InstanceHandle
+        var url: String
+    }
+
+    private func probeAll(_ client: HTTPClient) async {
+        let targets: [Target]
+        do {
+            targets = try externalInstances()
+        } catch {
+            logger.warning("external services can't be read from the view: \(error)")
+            return
+        }
+        await withDiscardingTaskGroup { group in
+            for (index, target) in targets.enumerated() {
+                // A long list is spread over the interval by the client's own connection limits and this bound.
+                if index >= Self.concurrency { await Task.yield() }
+                group.addTask { await probe(target, client) }
+            }
+        }
+    }
+
+    private func externalInstances() throws -> [Target] {
+        try registry.view.read { (snapshot) throws -> [Target] in
+            var services: [ServiceName] = []
+            try snapshot.forEachService(after: nil, limit: .max) { if $0.isExternal { services.append($0.name) } }
+            return try services.flatMap { service in
+                try snapshot.instances(of: service).compactMap { instance, state in
+                    instance.externalURL.map { Target(key: instance.key, handle: state.handle, url: $0) }
+                }
+            }
+        }
+    }
+
+    private func probe(_ target: Target, _ client: HTTPClient) async {
+        let (health, detail) = await result(of: target.url, client)
+        registry.reportProbe(of: target.key, handle: target.handle, health: health, detail: detail)
+    }
+
+    private func result(of url: String, _ client: HTTPClient) async -> (Health, String) {
+        do {
+            var status = try await answer(to: .HEAD, url, client)
+            if status == .methodNotAllowed || status == .notImplemented {
+                status = try await answer(to: .GET, url, client)
+            }
+            return (status.code < 500 ? .healthy : .unhealthy, "answered \(status.code)")
+        } catch {
+            return (.unhealthy, String("\(error)".prefix(Instance.Limits.detail / 4)))
+        }
+    }
+
+    private func answer(to method: HTTPMethod, _ url: String, _ client: HTTPClient) async throws -> HTTPResponseStatus {
+        var request = HTTPClientRequest(url: url)
+        request.method = method
+        request.headers.add(name: "user-agent", value: "hms-regd probe")
+        return try await client.execute(request, timeout: Self.timeout).status
+    }
+}

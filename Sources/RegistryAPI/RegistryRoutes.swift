@@ -1,0 +1,160 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Registry
+import RegistryModel
+
+/// The API of one door: every resource that is not on the hot path.
+struct RegistryRoutes: Sendable {
+    typealias Context = BasicRequestContext
+
+    let registry: ServiceRegistry
+    let door: Door
+    let readiness: Readiness
+
+    /// Methods by path, for 405 and its `Allow`.
+    static func responder(
+        registry: ServiceRegistry,
+        door: Door,
+        readiness: Readiness
+    ) -> some HTTPResponder<Context> {
+        let routes = RegistryRoutes(registry: registry, door: door, readiness: readiness)
+        let router = Router(context: Context.self)
+        routes.addOperations(to: router)
+        if door != .metrics {
+            routes.addServices(to: router)
+            routes.addInstances(to: router)
+            routes.addPolicies(to: router)
+            routes.addExternals(to: router)
+            routes.addGuard(to: router)
+            routes.addStatus(to: router)
+            routes.addWatch(to: router)
+        }
+        let responder = router.buildResponder()
+        return CallbackResponder<Context> { request, context in
+            do {
+                return try await responder.respond(to: request, context: context)
+            } catch let error as HTTPError where error.status == .notFound {
+                return routes.unrouted(request).response
+            } catch {
+                return routes.failure(error).response
+            }
+        }
+    }
+
+    /// Adds a route whose answer is a value; errors become problems in one place.
+    func on(
+        _ router: Router<Context>,
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        parameters: [String] = [],
+        _ handle: @escaping @Sendable (RoutedRequest) async throws -> Reply
+    ) {
+        router.on(RouterPath(path), method: method) { request, context in
+            do {
+                let routed = RoutedRequest(request, door: door, parameters: context.parameters)
+                guard method == .get || door.mayWrite else { throw ProblemDetails.readOnlyDoor }
+                try routed.target.checkParameters(parameters)
+                return try await handle(routed).response
+            } catch {
+                return failure(error).response
+            }
+        }
+    }
+
+    func failure(_ error: any Error) -> Reply {
+        var problem = ProblemDetails(error)
+        if problem.code == "unknown-service", problem.nearest.isEmpty {
+            let name = problem.detail.split(separator: " ").dropFirst(2).first.map(String.init) ?? ""
+            problem = LookupDocument(registry: registry).unknownService(name)
+        }
+        var reply = Reply(problem)
+        reply.noteSequence(registry.sequence)
+        return reply
+    }
+
+    /// No route: the path is unknown, or has other methods.
+    private func unrouted(_ request: Request) -> Reply {
+        let known: [(shape: [String], methods: String)] = [
+            (["v1", "services"], "GET"), (["v1", "registry"], "GET"), (["v1", "services", "*"], "GET, DELETE"),
+            (["v1", "services", "*", "instances", "*"], "GET, PUT, DELETE"),
+            (["v1", "services", "*", "instances", "*", "drain"], "POST"),
+            (["v1", "services", "*", "policy"], "GET, PUT, DELETE"), (["v1", "instances"], "POST"),
+            (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
+            (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
+        ]
+        let path = RequestTarget(request.uri.path)?.path ?? []
+        let match = known.first { shape, _ in
+            shape.count == path.count && zip(shape, path).allSatisfy { $0 == "*" || $0 == $1 }
+        }
+        guard door != .metrics, let match else { return failure(ProblemDetails.unknownPath(request.uri.path)) }
+        return failure(ProblemDetails.methodNotAllowed(request.method.rawValue, allow: match.methods))
+    }
+}
+
+/// A request as routes see it.
+struct RoutedRequest: Sendable {
+    let request: Request
+    let target: RequestTarget
+    private let parameters: Parameters
+
+    init(_ request: Request, door: Door, parameters: Parameters = Parameters()) {
+        self.request = request
+        self.parameters = parameters
+        // A query that can't be decoded names nothing that is known.
+        self.target = RequestTarget(request.uri.string) ?? RequestTarget(path: [], query: [("%", "")])
+    }
+
+    func header(_ name: String) -> String? {
+        HTTPField.Name(name).flatMap { request.headers[$0] }
+    }
+
+    func service() throws -> ServiceName {
+        try ServiceName(parameters.get("service") ?? "")
+    }
+
+    func instanceKey() throws -> InstanceKey {
+        let id = target.path.count > 4 ? target.path[4] : ""
+        return InstanceKey(service: try service(), id: try InstanceID(id))
+    }
+
+    func ifMatch() throws -> IncarnationTag? {
+        guard let text = header("if-match"), text != "*" else { return nil }
+        guard let tag = IncarnationTag(text) else {
+            throw ProblemDetails.badRequest("If-Match \(text.prefix(60)) is no ETag of this API")
+        }
+        return tag
+    }
+
+    func body() async throws -> ByteBuffer {
+        do {
+            return try await request.body.collect(upTo: RequestLimits.bodyBytes)
+        } catch is NIOTooManyBytesError {
+            throw ProblemDetails.bodyTooLarge
+        }
+    }
+
+    /// Carries out a command in the name of the connection's user.
+    func submit(_ command: Command, to registry: ServiceRegistry) async throws -> CommandOutcome {
+        let uid = header(HotPathHandler.peerHeader).flatMap { UInt32($0) } ?? 0
+        return try await registry.submit(
+            command,
+            actor: Actor(.uid(uid)),
+            requestID: String((header("x-request-id") ?? "").prefix(128))
+        )
+    }
+}
+
+extension RequestTarget {
+    init(path: [String], query: [(name: String, value: String)]) {
+        self.path = path
+        self.query = query
+    }
+}
+
+extension HTTPField.Name {
+    static var hmsSequence: Self {
+        // The name is a constant of ours and a valid one.
+        Self("x-hms-sequence") ?? .eTag
+    }
+}

@@ -1,0 +1,232 @@
+import Hummingbird
+import HummingbirdCore
+public import Logging
+import NIOCore
+import NIOPosix
+public import Registry
+import RegistryModel
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// The daemon: log, view and registry behind their doors, from start to clean stop. `hms-regd` is flags around it.
+public struct RegistryServer: Sendable {
+    public struct Options: Sendable {
+        public var registry: ServiceRegistry.Options
+        /// Unix sockets of the operator's door; the first must be bound, the others are bound if nobody else has them.
+        public var sockets: [String]
+        /// Group that may use the sockets too.
+        public var socketGroup: String?
+        /// `host:port` of the plain door.
+        public var plainListen: ListenAddress?
+        public var metricsListen: ListenAddress?
+
+        public init(
+            registry: ServiceRegistry.Options,
+            sockets: [String],
+            socketGroup: String? = nil,
+            plainListen: ListenAddress? = nil,
+            metricsListen: ListenAddress? = nil
+        ) {
+            self.registry = registry
+            self.sockets = sockets
+            self.socketGroup = socketGroup
+            self.plainListen = plainListen
+            self.metricsListen = metricsListen
+        }
+    }
+
+    /// What the daemon says once it serves.
+    public struct Ready: Sendable {
+        /// `host:port` or `unix:PATH`, the most public door first.
+        public var addresses: [String]
+        public var dataDirectory: String
+        public var sequence: UInt64
+        public var instances: UInt64
+    }
+
+    /// Connections are given this long to finish at a stop; then they are cut.
+    static let stopGrace = Duration.milliseconds(1_000)
+
+    private let options: Options
+    private let logger: Logger
+
+    public init(_ options: Options, logger: Logger) {
+        self.options = options
+        self.logger = logger
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops cleanly.
+    ///
+    /// - Parameters:
+    ///   - ready: called once, when every door is open.
+    ///   - fatal: the registry can't go on; the process must end at once.
+    public func run(
+        ready: @escaping @Sendable (Ready) -> Void,
+        fatal: @escaping @Sendable (RegistryError) -> Void
+    ) async throws {
+        let registry = try ServiceRegistry.open(
+            options.registry,
+            notice: { [logger] in log($0, to: logger) },
+            fatal: fatal
+        )
+        do {
+            try await serve(registry, ready: ready)
+        } catch {
+            registry.stop(reason: "could not serve: \(error)")
+            throw error
+        }
+        registry.stop(reason: "asked to stop")
+        logger.info("stopped", metadata: ["sequence": "\(registry.sequence)"])
+    }
+
+    private func serve(_ registry: ServiceRegistry, ready: @escaping @Sendable (Ready) -> Void) async throws {
+        let readiness = Readiness()
+        let group = MultiThreadedEventLoopGroup.singleton
+        let doors = try openDoors()
+        let opened = OpenedDoors(expected: doors.count)
+        var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
+        for (index, door) in doors.enumerated() {
+            services.append(
+                application(door, registry, readiness, group) { address in
+                    guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
+                    readiness.becomeReady()
+                    ready(
+                        Ready(
+                            addresses: addresses,
+                            dataDirectory: registry.options.dataDirectory,
+                            sequence: registry.sequence.rawValue,
+                            instances: registry.instanceCount
+                        )
+                    )
+                }
+            )
+        }
+        // Last in, first out: watches end before the doors wait for their connections.
+        services.append(WatchEnder(registry: registry, readiness: readiness))
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        configuration.maximumGracefulShutdownDuration = Self.stopGrace
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch is CancellationError {
+            // Connections that did not end in time were cut.
+        }
+        for door in doors { door.address.removeSocket() }
+    }
+
+    private func openDoors() throws -> [ListenDoor] {
+        var doors: [ListenDoor] = []
+        if let address = options.plainListen {
+            guard address.isLoopback else {
+                throw RegistryError(
+                    .badRequest,
+                    "the plain door \(address) is not on loopback",
+                    hint: "it asks nobody who he is: --plain-listen 127.0.0.1:PORT"
+                )
+            }
+            doors.append(ListenDoor(address: address, door: .plain))
+        }
+        for (index, path) in options.sockets.enumerated() {
+            let address = try ListenAddress(socket: path)
+            if try address.prepareSocket(isRequired: index == 0) {
+                doors.append(ListenDoor(address: address, door: .operators))
+            } else {
+                logger.info("another registry of this user has the socket \(path)")
+            }
+        }
+        if let address = options.metricsListen { doors.append(ListenDoor(address: address, door: .metrics)) }
+        return doors
+    }
+
+    private func application(
+        _ door: ListenDoor,
+        _ registry: ServiceRegistry,
+        _ readiness: Readiness,
+        _ group: any EventLoopGroup,
+        onRunning: @escaping @Sendable (String?) -> Void
+    ) -> any Service {
+        let credentials = PeerCredentials(
+            admitsGroup: options.socketGroup != nil,
+            isUnixSocket: door.door == .operators
+        )
+        let socketGroup = options.socketGroup
+        return Application(
+            responder: RegistryRoutes.responder(registry: registry, door: door.door, readiness: readiness),
+            server: HTTPServerBuilder { responder in
+                RegistryChannel(
+                    responder: responder,
+                    service: HotPathService(registry: registry),
+                    door: door.door,
+                    credentials: credentials
+                )
+            },
+            configuration: .init(address: door.address.bindAddress, serverName: nil, reuseAddress: true),
+            onServerRunning: { [logger] channel in
+                do {
+                    try door.address.protectSocket(group: socketGroup)
+                } catch {
+                    logger.error("\(error)")
+                }
+                onRunning(channel.localAddress.flatMap { door.address.isSocket ? nil : ListenAddress.text(of: $0) })
+            },
+            eventLoopGroupProvider: .shared(group),
+            logger: quietLogger
+        )
+    }
+
+    /// The web framework's own lines are for debugging only.
+    private var quietLogger: Logger {
+        var quiet = logger
+        if quiet.logLevel > .debug { quiet.logLevel = max(quiet.logLevel, .warning) }
+        return quiet
+    }
+}
+
+private struct ListenDoor: Sendable {
+    var address: ListenAddress
+    var door: Door
+}
+
+/// Gathers the doors' addresses until all are open.
+private final class OpenedDoors: Sendable {
+    private let addresses: Mutex<[Int: String]>
+    private let expected: Int
+
+    init(expected: Int) {
+        self.expected = expected
+        addresses = Mutex([:])
+    }
+
+    /// - Returns: all addresses in order, once the last is there.
+    func note(_ address: String, at index: Int) -> [String]? {
+        addresses.withLock { addresses in
+            addresses[index] = address
+            guard addresses.count == expected else { return nil }
+            return addresses.sorted { $0.key < $1.key }.map(\.value)
+        }
+    }
+}
+
+/// Ends all watches when the daemon is asked to stop.
+private struct WatchEnder: Service {
+    let registry: ServiceRegistry
+    let readiness: Readiness
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        readiness.becomeStopping()
+        registry.endSubscriptions()
+    }
+}
+
+private func log(_ notice: RegistryNotice, to logger: Logger) {
+    switch notice.level {
+    case .info: logger.info("\(notice.message)")
+    case .warning: logger.warning("\(notice.message)")
+    case .error: logger.error("\(notice.message)")
+    }
+}

@@ -1,0 +1,63 @@
+/// A request's path and query, split and percent-decoded (RFC 3986).
+struct RequestTarget: Sendable, Equatable {
+    /// `/v1/services/a` → `["v1", "services", "a"]`
+    var path: [String]
+    var query: [(name: String, value: String)]
+
+    /// nil where an escape is not two hexadecimal digits of UTF-8.
+    init?(_ uri: String) {
+        let parts = uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        path = []
+        query = []
+        for segment in parts[0].split(separator: "/") {
+            guard let decoded = Self.decode(segment) else { return nil }
+            path.append(decoded)
+        }
+        guard parts.count == 2 else { return }
+        for pair in parts[1].split(separator: "&") {
+            let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = Self.decode(halves[0]), let value = halves.count == 2 ? Self.decode(halves[1]) : "" else {
+                return nil
+            }
+            query.append((name, value))
+        }
+    }
+
+    static func == (lhs: RequestTarget, rhs: RequestTarget) -> Bool {
+        lhs.path == rhs.path && lhs.query.elementsEqual(rhs.query, by: ==)
+    }
+
+    /// - Throws: a problem that names a parameter which the resource does not have, and the nearest that it has.
+    func checkParameters(_ known: [String]) throws(ProblemDetails) {
+        for (name, _) in query where !known.contains(name) {
+            throw .unknownParameter(name, known: known)
+        }
+    }
+
+    /// The last value of a parameter.
+    func parameter(_ name: String) -> String? {
+        query.last { $0.name == name }?.value
+    }
+
+    private static func decode(_ text: Substring) -> String? {
+        let bytes = text.utf8
+        guard bytes.contains(UInt8(ascii: "%")) else { return String(text) }
+        var decoded: [UInt8] = []
+        var iterator = bytes.makeIterator()
+        while let byte = iterator.next() {
+            guard byte == UInt8(ascii: "%") else {
+                decoded.append(byte)
+                continue
+            }
+            guard let high = iterator.next().flatMap(hexValue), let low = iterator.next().flatMap(hexValue) else {
+                return nil
+            }
+            decoded.append(high << 4 | low)
+        }
+        return String(validating: decoded, as: UTF8.self)
+    }
+
+    private static func hexValue(_ byte: UInt8) -> UInt8? {
+        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
+    }
+}
