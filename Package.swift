@@ -27,7 +27,7 @@ let targets: [Target] = [
     .target(name: "MaterializedView", dependencies: ["RegistryModel", "OpenSSLCrypto", "CLMDB"]),
 
     // 3  commands to events · the registry seen from outside
-    .target(name: "Registry", dependencies: ["RegistryModel", "EventLog", "MaterializedView"]),
+    .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
     .target(
         name: "RegistryClient",
         dependencies: [
@@ -35,6 +35,7 @@ let targets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOExtras", package: "swift-nio-extras"),
         ]
     ),
 
@@ -46,6 +47,7 @@ let targets: [Target] = [
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),

@@ -1,0 +1,131 @@
+public import RegistryModel
+
+/// The registry's condition, as `GET /v1/status` tells it. Keys that this version does not know are passed over.
+public struct RegistryStatusReport: Sendable, Equatable {
+    public struct ShardReport: Sendable, Equatable {
+        public var shard: UInt64 = 0
+        public var slots: UInt64 = 0
+        public var instances: UInt64 = 0
+        public var viewBytes: UInt64 = 0
+        public var behindMilliseconds: UInt64 = 0
+    }
+
+    public var version = ""
+    public var registry = ""
+    public var state = ""
+    public var dataDirectory = ""
+    public var uptimeMilliseconds: UInt64 = 0
+    public var sequence = SequenceNumber.none
+    public var services: UInt64 = 0
+    public var health = HealthCounts()
+    public var heartbeatsPerSecond = 0.0
+    public var eventsPerSecond = 0.0
+    public var lookupsPerSecond = 0.0
+    public var lookupP99Milliseconds = 0.0
+    public var fsyncP99Milliseconds = 0.0
+    public var queue: UInt64 = 0
+    public var subscribers: UInt64 = 0
+    public var slowestSubscriberMilliseconds: UInt64 = 0
+    public var logBytes: UInt64 = 0
+    public var beatsBytes: UInt64 = 0
+    public var diskUsedFraction = 0.0
+    public var diskFreeBytes: UInt64 = 0
+    public var isDiskFull = false
+    public var guardReport = GuardReport()
+    public var ttlMilliseconds: UInt64 = 0
+    public var deregisterAfterMilliseconds: UInt64 = 0
+    public var shards: [ShardReport] = []
+
+    public init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            if try !read.readRate(name, from: &json) { try read.readMember(name, from: &json) }
+        }
+        self = read
+    }
+
+    private init() {}
+
+    private mutating func readMember(_ name: String, from json: inout JSONReader) throws(RegistryModelError) {
+        switch name {
+        case "version": version = try json.string()
+        case "registry": registry = try json.string()
+        case "state": state = try json.string()
+        case "dataDirectory": dataDirectory = try json.string()
+        case "uptimeMs": uptimeMilliseconds = try json.integer()
+        case "sequence": sequence = SequenceNumber(try json.integer(as: UInt64.self))
+        case "services": services = try json.integer()
+        case "health": health = try HealthCounts(from: &json)
+        case "diskFull": isDiskFull = try json.bool()
+        case "guard": guardReport = try GuardReport(from: &json)
+        case "ttlMs": ttlMilliseconds = try json.integer()
+        case "deregisterAfterMs": deregisterAfterMilliseconds = try json.integer()
+        case "shards":
+            var shards: [ShardReport] = []
+            try json.array { (json) throws(RegistryModelError) in shards.append(try ShardReport(from: &json)) }
+            self.shards = shards
+        default: try json.skip()
+        }
+    }
+
+    private mutating func readRate(_ name: String, from json: inout JSONReader) throws(RegistryModelError) -> Bool {
+        switch name {
+        case "heartbeatsPerSecond": heartbeatsPerSecond = try json.double()
+        case "eventsPerSecond": eventsPerSecond = try json.double()
+        case "lookupsPerSecond": lookupsPerSecond = try json.double()
+        case "lookupP99Ms": lookupP99Milliseconds = try json.double()
+        case "fsyncP99Ms": fsyncP99Milliseconds = try json.double()
+        case "queue": queue = try json.integer()
+        case "subscribers": subscribers = try json.integer()
+        case "slowestSubscriberMs": slowestSubscriberMilliseconds = try json.integer()
+        case "logBytes": logBytes = try json.integer()
+        case "beatsBytes": beatsBytes = try json.integer()
+        case "diskUsedFraction": diskUsedFraction = try json.double()
+        case "diskFreeBytes": diskFreeBytes = try json.integer()
+        default: return false
+        }
+        return true
+    }
+}
+
+extension RegistryStatusReport.ShardReport {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "shard": read.shard = try json.integer()
+            case "slots": read.slots = try json.integer()
+            case "instances": read.instances = try json.integer()
+            case "viewBytes": read.viewBytes = try json.integer()
+            case "behindMs": read.behindMilliseconds = try json.integer()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+/// What the mass expiry guard does.
+public struct GuardReport: Sendable, Equatable {
+    public var isActive = false
+    /// An operator asked for it; only an operator ends it.
+    public var isHeld = false
+    public var since: Timestamp?
+    public var why = ""
+
+    public init() {}
+
+    public init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "active": read.isActive = try json.bool()
+            case "held": read.isHeld = try json.bool()
+            case "since": read.since = try json.timestamp()
+            case "why": read.why = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+
+/// The daemon's flags, as text: what a flag leaves out may stand in the environment or in the configuration file, and
+/// all three are read by ``DaemonSettings``.
+struct DaemonOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Where the log and the view are kept; made when missing.", valueName: "dir"))
+    var data: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Read-only door without TLS, on loopback: look-ups, watches and metrics (default: none).",
+            valueName: "host:port"
+        )
+    )
+    var plainListen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Door for scrapers, any address: /metrics, /healthz, /readyz, /v1/targets (default: none).",
+            valueName: "host:port"
+        )
+    )
+    var metricsListen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The operator's second socket, beside DATA/regd.sock; none: no second one (default: "
+                + "$XDG_RUNTIME_DIR/hms/regd.sock, as root /run/hms/regd.sock).",
+            valueName: "path"
+        )
+    )
+    var socket: String?
+
+    @Option(help: ArgumentHelp("Group that may use the sockets too (mode 0660).", valueName: "group"))
+    var socketGroup: String?
+
+    @Option(help: ArgumentHelp("How long an instance may be silent (default: 30s).", valueName: "duration"))
+    var ttl: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a silent instance stays registered as unhealthy (default: 10m).",
+            valueName: "duration"
+        )
+    )
+    var deregisterAfter: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Share of the instances that must fall silent at once for the registry to suspect itself (default: 0.33).",
+            valueName: "share"
+        )
+    )
+    var guardFraction: String?
+
+    @Option(help: ArgumentHelp("It never does so below this many (default: 10).", valueName: "count"))
+    var guardMin: String?
+
+    @Option(
+        help: ArgumentHelp("How long it then holds expiries back at the most (default: 10m).", valueName: "duration")
+    )
+    var protectFor: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
+            valueName: "megabytes"
+        )
+    )
+    var reserve: String?
+
+    @Option(
+        help: ArgumentHelp("trace, debug, info, notice, warning or error (default: info).", valueName: "level")
+    )
+    var logLevel: String?
+
+    @Option(help: ArgumentHelp("Read options from this YAML file.", valueName: "file"))
+    var config: String?
+
+    @Flag(help: "Check the configuration and exit.")
+    var check = false
+
+    /// Each option's long name and what the command line says.
+    var given: [(name: String, value: String?)] {
+        [
+            ("data", data), ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
+            ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
+            ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
+            ("reserve", reserve), ("log-level", logLevel),
+        ]
+    }
+}
