@@ -66,6 +66,13 @@ let targets: [Target] = [
             .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
         ]
     ),
+    .executableTarget(
+        name: "hms-reg",
+        dependencies: [
+            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
+    ),
 ]
 
 let package = Package(

@@ -3,13 +3,36 @@ import Synchronization
 
 /// What the registry counts while it works.
 public final class RegistryMetrics: Sendable {
-    /// The kinds of event, as metrics name them.
-    public static let eventKinds = [
-        "instance_registered", "instance_deregistered", "instance_draining", "health_changed", "service_policy_set",
-        "service_policy_removed", "external_service_added", "external_service_removed", "registry",
-    ]
+    /// The kinds of event that are counted apart.
+    public enum EventCount: Int, CaseIterable, Sendable {
+        case instanceRegistered
+        case instanceDeregistered
+        case instanceDraining
+        case healthChanged
+        case servicePolicySet
+        case servicePolicyRemoved
+        case externalServiceAdded
+        case externalServiceRemoved
+        /// The registry's own life: starts, stops, seals, guard, clock.
+        case registry
 
-    public let events: [Counter] = RegistryMetrics.eventKinds.map { _ in Counter() }
+        /// As metrics name it.
+        public var label: String {
+            switch self {
+            case .instanceRegistered: "instance_registered"
+            case .instanceDeregistered: "instance_deregistered"
+            case .instanceDraining: "instance_draining"
+            case .healthChanged: "health_changed"
+            case .servicePolicySet: "service_policy_set"
+            case .servicePolicyRemoved: "service_policy_removed"
+            case .externalServiceAdded: "external_service_added"
+            case .externalServiceRemoved: "external_service_removed"
+            case .registry: "registry"
+            }
+        }
+    }
+
+    private let events = EventCount.allCases.map { _ in Counter() }
     public let batches = Counter()
     public let batchEvents = Counter()
     public let heartbeats = Counter()
@@ -20,22 +43,27 @@ public final class RegistryMetrics: Sendable {
     public let deadlineLag = LatencyHistogram()
 
     func countEvent(_ kind: EventKind) {
-        events[Self.index(of: kind)].add(1)
+        events[Self.count(of: kind).rawValue].add(1)
     }
 
-    private static func index(of kind: EventKind) -> Int {
+    /// Logged since this start.
+    public func count(of kind: EventCount) -> UInt64 {
+        events[kind.rawValue].value
+    }
+
+    private static func count(of kind: EventKind) -> EventCount {
         switch kind {
-        case .instanceRegistered: 0
-        case .instanceDeregistered: 1
-        case .instanceDraining: 2
-        case .healthChanged: 3
-        case .servicePolicySet: 4
-        case .servicePolicyRemoved: 5
-        case .externalServiceAdded: 6
-        case .externalServiceRemoved: 7
+        case .instanceRegistered: .instanceRegistered
+        case .instanceDeregistered: .instanceDeregistered
+        case .instanceDraining: .instanceDraining
+        case .healthChanged: .healthChanged
+        case .servicePolicySet: .servicePolicySet
+        case .servicePolicyRemoved: .servicePolicyRemoved
+        case .externalServiceAdded: .externalServiceAdded
+        case .externalServiceRemoved: .externalServiceRemoved
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
-            8
+            .registry
         }
     }
 }

@@ -44,6 +44,11 @@ extension ServiceRegistry {
         hub.published
     }
 
+    /// Grows with each external service that is added while this runs.
+    public var externalServicesAdded: UInt64 {
+        metrics.count(of: .externalServiceAdded)
+    }
+
     /// Instances whose leases are kept.
     public var instanceCount: UInt64 {
         UInt64(leases.counts.leases)

@@ -14,8 +14,10 @@ import ServiceLifecycle
 struct ExternalProber: Service {
     static let interval = Duration.seconds(10)
     static let timeout = TimeAmount.seconds(5)
+    /// A new one is probed about this soon.
+    static let lookForNew = Duration.milliseconds(500)
     /// Probes under way at once.
-    static let concurrency = 16
+    static let concurrency = 32
 
     let registry: ServiceRegistry
     let eventLoopGroup: any EventLoopGroup
@@ -29,10 +31,17 @@ struct ExternalProber: Service {
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
         await cancelWhenGracefulShutdown {
+            var nextRound = ContinuousClock.now
+            var added = registry.externalServicesAdded
             while !Task.isCancelled {
-                await probeAll(client)
+                let addedNow = registry.externalServicesAdded
+                if ContinuousClock.now >= nextRound || addedNow != added {
+                    added = addedNow
+                    nextRound = ContinuousClock.now + Self.interval
+                    await probeAll(client)
+                }
                 // Cut short by cancellation: the loop ends then.
-                try? await Task.sleep(for: Self.interval)
+                try? await Task.sleep(for: Self.lookForNew)
             }
         }
         try await client.shutdown()
@@ -52,10 +61,10 @@ struct ExternalProber: Service {
             logger.warning("external services can't be read from the view: \(error)")
             return
         }
-        await withDiscardingTaskGroup { group in
+        await withTaskGroup(of: Void.self) { group in
             for (index, target) in targets.enumerated() {
-                // A long list is spread over the interval by the client's own connection limits and this bound.
-                if index >= Self.concurrency { await Task.yield() }
+                // One out, one in: never more than that many under way.
+                if index >= Self.concurrency { await group.next() }
                 group.addTask { await probe(target, client) }
             }
         }

@@ -14,8 +14,8 @@ struct PrometheusText {
         page.metric("hms_reg_build_info", "gauge", "Version of the registry.")
         page.sample("hms_reg_build_info", "{version=\"\(registry.options.version)\"}", "1")
         page.metric("hms_reg_events_total", "counter", "Events logged, by kind.")
-        for (kind, counter) in zip(RegistryMetrics.eventKinds, metrics.events) {
-            page.sample("hms_reg_events_total", "{kind=\"\(kind)\"}", String(counter.value))
+        for kind in RegistryMetrics.EventCount.allCases {
+            page.sample("hms_reg_events_total", "{kind=\"\(kind.label)\"}", String(metrics.count(of: kind)))
         }
         page.counter("hms_reg_batches_total", "Batches of events, each synced once.", metrics.batches.value)
         page.counter("hms_reg_batch_events_total", "Events in those batches.", metrics.batchEvents.value)

@@ -1,3 +1,4 @@
+import NIOHTTP1
 public import RegistryModel
 
 /// Which instances of a service are wanted; what is nil is not asked for.
@@ -94,10 +95,9 @@ extension RegistryConnection {
         }
     }
 
-    public func status() async throws(RegistryClientError) -> RegistryStatusReport {
-        try await send(.GET, "/v1/status").read { (json) throws(RegistryModelError) in
-            try RegistryStatusReport(from: &json)
-        }
+    /// The registry's condition, as ``RegistryStatusReport`` reads it.
+    public func statusDocument() async throws(RegistryClientError) -> Answer {
+        try await send(.GET, "/v1/status")
     }
 
     static func path(of key: InstanceKey) -> String {

@@ -1,3 +1,4 @@
+import NIOHTTP1
 public import RegistryModel
 
 /// What the registry made of a registration.

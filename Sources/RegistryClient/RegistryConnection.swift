@@ -3,7 +3,7 @@ import NIOCore
 import NIOExtras
 import NIOHTTP1
 import NIOPosix
-import RegistryModel
+public import RegistryModel
 
 /// One keep-alive connection to a registry. Requests of several tasks are sent in turn and answered in order.
 public struct RegistryConnection: Sendable {
@@ -60,7 +60,7 @@ public struct RegistryConnection: Sendable {
     /// Sends a request and waits for its answer.
     ///
     /// - Throws: the registry's own error for any status from 400 on; `interrupted` where no whole answer came.
-    public func send(
+    func send(
         _ method: HTTPMethod,
         _ path: String,
         headers: [(name: String, value: String)] = [],

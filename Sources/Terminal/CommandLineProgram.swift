@@ -4,11 +4,18 @@ import Glibc
 /// A program's way from arguments to exit code: the only place where one is decided.
 public enum CommandLineProgram {
     /// Parses the arguments, runs the command and ends the process.
-    public static func run<Root: AsyncParsableCommand>(_ root: Root.Type) async -> Never {
+    ///
+    /// - Parameter sharedOptions: options with a value that every subcommand has; they may stand before its name.
+    public static func run<Root: AsyncParsableCommand>(
+        _ root: Root.Type,
+        sharedOptions: Set<String> = []
+    ) async -> Never {
         // A pipe that somebody closed is an error of a write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try Root.parseAsRoot()
+            let arguments = behindSubcommand(Array(CommandLine.arguments.dropFirst()), sharedOptions)
+            try checkSubcommand(arguments.first, of: root)
+            var command = try Root.parseAsRoot(arguments)
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -18,6 +25,28 @@ public enum CommandLineProgram {
         } catch {
             end(root, error)
         }
+    }
+
+    /// Names what is there, instead of complaining of the unknown command's options.
+    private static func checkSubcommand<Root: ParsableCommand>(_ name: String?, of root: Root.Type) throws {
+        let known = root.configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard let name, !name.hasPrefix("-"), !known.isEmpty, name != "help", !known.contains(name) else { return }
+        throw CommandError("there is no command \(name)", hint: known.joined(separator: ", "), exitCode: .usage)
+    }
+
+    /// `--data DIR list --all` → `list --all --data DIR`: options in front of the subcommand are its own.
+    static func behindSubcommand(_ arguments: [String], _ sharedOptions: Set<String>) -> [String] {
+        var leading: [String] = []
+        var rest = arguments[...]
+        while let argument = rest.first, argument.hasPrefix("--") {
+            let name = String(argument.prefix { $0 != "=" })
+            guard sharedOptions.contains(name) || argument == "--json" else { return arguments }
+            let takesNext = sharedOptions.contains(name) && !argument.contains("=")
+            leading += rest.prefix(takesNext ? 2 : 1)
+            rest = rest.dropFirst(takesNext ? 2 : 1)
+        }
+        let end = rest.firstIndex(of: "--") ?? rest.endIndex
+        return rest.isEmpty ? arguments : Array(rest[..<end]) + leading + Array(rest[end...])
     }
 
     private static func end<Root: ParsableCommand>(_ root: Root.Type, _ error: any Error) -> Never {
@@ -35,7 +64,11 @@ public enum CommandLineProgram {
             output.write(text.isEmpty ? "" : text + "\n")
             exit(code.rawValue)
         }
-        if !text.isEmpty { output.note(text) }
+        if !text.isEmpty {
+            let isError = text.hasPrefix("Error: ")
+            let sign = output.errorStyle.red(output.symbols.wrong) + " "
+            output.note(isError ? sign + text.dropFirst("Error: ".count) : text)
+        }
         // ArgumentParser's own code for wrong usage is sysexits' 64.
         exit(code == .validationFailure ? ExitCode.usage.rawValue : code.rawValue)
     }

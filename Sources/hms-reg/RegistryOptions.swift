@@ -1,0 +1,109 @@
+import ArgumentParser
+import Glibc
+import Registry
+import RegistryClient
+import Terminal
+
+/// Which registry is meant.
+struct RegistryOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "unix:PATH of the daemon's socket, or http://HOST:PORT of its plain door.",
+            valueName: "address"
+        )
+    )
+    var registry: String?
+
+    @Option(
+        help: ArgumentHelp("The daemon's data directory: its socket, or its files when no daemon is up.", valueName: "dir")
+    )
+    var data: String?
+
+    /// Those with a value that may stand before the subcommand.
+    static let valueOptions: Set<String> = ["--registry", "--data", "--color"]
+
+    func validate() throws {
+        if registry != nil, data != nil {
+            throw ValidationError("--registry and --data both name a registry: give one of them")
+        }
+    }
+
+    /// Does `body` with a connection to the registry.
+    ///
+    /// - Throws: whatever `body` throws, in words for people; exit code 3 where no registry answers.
+    func withConnection<R: Sendable>(_ body: (RegistryConnection) async throws -> R) async throws -> R {
+        do {
+            return try await RegistryConnection.withConnection(to: try address(), body)
+        } catch let error as RegistryClientError {
+            throw CommandError(error, isData: data != nil)
+        }
+    }
+
+    /// The same for a question that the files of `--data` can answer when no daemon is up.
+    func withSource<R: Sendable>(
+        online: (RegistryConnection) async throws -> R,
+        offline: (OfflineRegistry) throws -> R
+    ) async throws -> R {
+        guard let data else { return try await withConnection(online) }
+        do {
+            return try await RegistryConnection.withConnection(to: try address(), online)
+        } catch let error as RegistryClientError where error.code == .unreachable {
+            let registry: OfflineRegistry
+            do {
+                registry = try OfflineRegistry.open(dataDirectory: data)
+            } catch {
+                throw CommandError(error.message, hint: error.hint, exitCode: .unreachable)
+            }
+            return try offline(registry)
+        } catch let error as RegistryClientError {
+            throw CommandError(error, isData: true)
+        }
+    }
+
+    /// What is named, else the first well-known socket that is there.
+    func address() throws -> RegistryAddress {
+        do {
+            if let data { return try RegistryAddress(socket: data + "/regd.sock") }
+            if let named = registry ?? Self.environment("HMS_REGISTRY"), !named.isEmpty {
+                return try RegistryAddress(named)
+            }
+            let sockets = RegistryAddress.wellKnownSockets(environment: Self.environment)
+            if let found = sockets.first(where: { access($0, F_OK) == 0 }) {
+                return try RegistryAddress(socket: found)
+            }
+            throw CommandError(
+                "Could not reach a registry: no socket, none named",
+                reasons: ["tried --registry, HMS_REGISTRY (unset), \(sockets.joined(separator: ", "))"],
+                hint: "start one: hms-regd --data ./data     or read its files: hms-reg --data ./data list",
+                exitCode: .unreachable
+            )
+        } catch let error as RegistryClientError {
+            throw CommandError(error.message, hint: error.hint, exitCode: .usage)
+        }
+    }
+
+    private static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+}
+
+extension CommandError {
+    /// The registry's errors as people are told them, and the exit code of each kind.
+    init(_ error: RegistryClientError, isData: Bool) {
+        switch error.code {
+        case .unreachable:
+            let hint =
+                isData
+                ? "hms-reg --data DIR list and lookup read its files; everything else needs the daemon: hms-regd --data DIR"
+                : "is it up? start it: hms-regd --data DIR"
+            self.init("Could not reach the registry", reasons: [error.message], hint: hint, exitCode: .unreachable)
+        case .interrupted: self.init(error.message, hint: error.hint, exitCode: .unreachable)
+        case .readOnlyDoor: self.init(error.message, hint: error.hint, exitCode: .notAllowed)
+        case .badRequest, .badAddress: self.init(error.message, hint: error.hint, exitCode: .usage)
+        case .unknownService:
+            let hint = error.nearest.first.map { "did you mean \($0)? all names: hms-reg list" }
+            self.init(error.message, hint: hint ?? "all names: hms-reg list", exitCode: .notSo)
+        default: self.init(error.message, hint: error.hint, exitCode: .notSo)
+        }
+    }
+}
