@@ -73,6 +73,21 @@ let targets: [Target] = [
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
+
+    // Tests mirror the targets; the last runs the real programs.
+    .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport"),
+    .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
+    .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),
+    .testTarget(
+        name: "RegistryAPITests",
+        dependencies: [
+            "RegistryAPI", "Registry", "RegistryModel", .product(name: "NIOCore", package: "swift-nio"),
+        ]
+    ),
+    .testTarget(
+        name: "EndToEndTests",
+        dependencies: ["hms-regd", "hms-reg", "RegistryClient", "RegistryModel", "TestSupport"]
+    ),
 ]
 
 let package = Package(

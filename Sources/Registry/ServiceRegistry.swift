@@ -75,10 +75,16 @@ public final class ServiceRegistry: Sendable {
         fatal: @escaping @Sendable (RegistryError) -> Void
     ) throws -> ServiceRegistry {
         let directory = try DataDirectory(opening: options.dataDirectory)
-        let opened = try RegistryOpening(options: options, directory: directory, notice: notice).open()
-        let registry = try ServiceRegistry(options, directory, opened, notice: notice)
-        try registry.start(opened, notice: notice, fatal: fatal)
-        return registry
+        do {
+            let opened = try RegistryOpening(options: options, directory: directory, notice: notice).open()
+            let registry = try ServiceRegistry(options, directory, opened, notice: notice)
+            try registry.start(opened, notice: notice, fatal: fatal)
+            return registry
+        } catch let error as EventLogError {
+            throw RegistryError(.dataDirectory, error.message)
+        } catch let error as ViewError {
+            throw RegistryError(.dataDirectory, "\(error)")
+        }
     }
 
     private init(

@@ -15,7 +15,7 @@ struct ExternalProber: Service {
     static let interval = Duration.seconds(10)
     static let timeout = TimeAmount.seconds(5)
     /// A new one is probed about this soon.
-    static let lookForNew = Duration.milliseconds(500)
+    static let tick = Duration.milliseconds(250)
     /// Probes under way at once.
     static let concurrency = 32
 
@@ -31,60 +31,49 @@ struct ExternalProber: Service {
         configuration.httpVersion = .http1Only
         let client = HTTPClient(eventLoopGroupProvider: .shared(eventLoopGroup), configuration: configuration)
         await cancelWhenGracefulShutdown {
-            var nextRound = ContinuousClock.now
-            var added = registry.externalServicesAdded
-            while !Task.isCancelled {
-                let addedNow = registry.externalServicesAdded
-                if ContinuousClock.now >= nextRound || addedNow != added {
-                    added = addedNow
-                    nextRound = ContinuousClock.now + Self.interval
-                    await probeAll(client)
-                }
-                // Cut short by cancellation: the loop ends then.
-                try? await Task.sleep(for: Self.lookForNew)
-            }
+            await withDiscardingTaskGroup { group in await startProbes(with: client, in: &group) }
         }
         try await client.shutdown()
     }
 
-    private struct Target: Sendable {
-        var key: InstanceKey
-        var handle: InstanceHandle
-        var url: String
-    }
-
-    private func probeAll(_ client: HTTPClient) async {
-        let targets: [Target]
-        do {
-            targets = try externalInstances()
-        } catch {
-            logger.warning("external services can't be read from the view: \(error)")
-            return
-        }
-        await withTaskGroup(of: Void.self) { group in
-            for (index, target) in targets.enumerated() {
-                // One out, one in: never more than that many under way.
-                if index >= Self.concurrency { await group.next() }
-                group.addTask { await probe(target, client) }
+    /// Starts each service's probe when it is due, whatever the others' take, until cancelled.
+    private func startProbes(with client: HTTPClient, in group: inout DiscardingTaskGroup) async {
+        let schedule = ProbeSchedule(interval: Self.interval, concurrency: Self.concurrency)
+        var listedAt: (added: UInt64, time: ContinuousClock.Instant)?
+        while !Task.isCancelled {
+            let now = ContinuousClock.now
+            let added = registry.externalServicesAdded
+            if listedAt.map({ $0.added != added || now - $0.time >= Self.interval }) ?? true {
+                listedAt = (added, now)
+                do {
+                    schedule.replaceTargets(try externalInstances(), now: now)
+                } catch {
+                    logger.warning("external services can't be read from the view: \(error)")
+                }
             }
+            for target in schedule.takeDue(now: now) {
+                group.addTask {
+                    let (health, detail) = await result(of: target.url, client)
+                    registry.reportProbe(of: target.key, handle: target.handle, health: health, detail: detail)
+                    schedule.finished(target.key)
+                }
+            }
+            // Cut short by cancellation: the loop ends then.
+            try? await Task.sleep(for: Self.tick)
         }
+        group.cancelAll()
     }
 
-    private func externalInstances() throws -> [Target] {
-        try registry.view.read { (snapshot) throws -> [Target] in
+    private func externalInstances() throws -> [ProbeTarget] {
+        try registry.view.read { (snapshot) throws -> [ProbeTarget] in
             var services: [ServiceName] = []
             try snapshot.forEachService(after: nil, limit: .max) { if $0.isExternal { services.append($0.name) } }
             return try services.flatMap { service in
                 try snapshot.instances(of: service).compactMap { instance, state in
-                    instance.externalURL.map { Target(key: instance.key, handle: state.handle, url: $0) }
+                    instance.externalURL.map { ProbeTarget(key: instance.key, handle: state.handle, url: $0) }
                 }
             }
         }
-    }
-
-    private func probe(_ target: Target, _ client: HTTPClient) async {
-        let (health, detail) = await result(of: target.url, client)
-        registry.reportProbe(of: target.key, handle: target.handle, health: health, detail: detail)
     }
 
     private func result(of url: String, _ client: HTTPClient) async -> (Health, String) {

@@ -19,7 +19,7 @@ struct RegistryRoutes: Sendable {
         readiness: Readiness
     ) -> some HTTPResponder<Context> {
         let routes = RegistryRoutes(registry: registry, door: door, readiness: readiness)
-        let router = Router(context: Context.self)
+        let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         routes.addOperations(to: router)
         if door != .metrics {
             routes.addServices(to: router)
@@ -33,9 +33,10 @@ struct RegistryRoutes: Sendable {
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
-                return try await responder.respond(to: request, context: context)
-            } catch let error as HTTPError where error.status == .notFound {
-                return routes.unrouted(request).response
+                let response = try await responder.respond(to: request, context: context)
+                // The router's own word for "no route" has no body; ours always has one.
+                let isUnrouted = response.status == .notFound && response.headers[.contentType] == nil
+                return isUnrouted ? routes.unrouted(request).response : response
             } catch {
                 return routes.failure(error).response
             }
