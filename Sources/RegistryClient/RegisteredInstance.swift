@@ -20,10 +20,13 @@ public struct RegisteredInstance: Sendable, Equatable {
         var host: String?
         var port: UInt16?
         var members: [(String, UnsafeRawBufferPointer)] = []
-        var handle: UInt64 = 0, sequence: UInt64 = 0
+        var handle: UInt64 = 0
+        var sequence: UInt64 = 0
         var health: Health?
-        var cause = "", detail = ""
-        var since = Timestamp(rawValue: 0), registeredAt = Timestamp(rawValue: 0)
+        var cause = ""
+        var detail = ""
+        var since = Timestamp(rawValue: 0)
+        var registeredAt = Timestamp(rawValue: 0)
         var lastBeat: Duration?
         try json.object { (reader, name) throws(RegistryModelError) in
             switch name {

@@ -51,7 +51,8 @@ public struct RegistryClientError: Error, Sendable, Equatable, CustomStringConve
 
     /// From a problem document (RFC 9457), or what there is instead of one.
     init(problem body: [UInt8], status: Int) {
-        var code = "", detail = ""
+        var code = ""
+        var detail = ""
         var hint: String?
         var nearest: [String] = []
         do {

@@ -121,7 +121,8 @@ extension RegistryConnection {
         json.endObject()
         let answer = try await send(.POST, "/v1/external", body: json.bytes)
         let key = try answer.read { (json) throws(RegistryModelError) in
-            var service = "", id = ""
+            var service = ""
+            var id = ""
             try json.object { (json, name) throws(RegistryModelError) in
                 switch name {
                 case "service": service = try json.string()
@@ -214,7 +215,8 @@ extension BulkResult {
             case "sequence": read.sequence = SequenceNumber(try json.integer(as: UInt64.self))
             case "results":
                 try json.array { (json) throws(RegistryModelError) in
-                    var code = "", detail = ""
+                    var code = ""
+                    var detail = ""
                     try json.object { (json, name) throws(RegistryModelError) in
                         switch name {
                         case "code": code = try json.string()

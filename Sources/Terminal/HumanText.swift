@@ -27,7 +27,8 @@ public enum HumanText {
     public static func duration(milliseconds: Double) -> String {
         guard milliseconds >= 0 else { return "-" + duration(milliseconds: -milliseconds) }
         if milliseconds < 999.5 {
-            return milliseconds < 10 && milliseconds > 0 ? "\(tenths(milliseconds))ms" : "\(Int64(milliseconds.rounded()))ms"
+            return milliseconds < 10 && milliseconds > 0
+                ? "\(tenths(milliseconds))ms" : "\(Int64(milliseconds.rounded()))ms"
         }
         guard milliseconds < 9e15 else { return "for ever" }
         let seconds = Int64((milliseconds / 1_000).rounded())

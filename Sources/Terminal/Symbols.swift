@@ -18,10 +18,22 @@ public struct Symbols: Sendable, Equatable {
     public let bar: (full: String, empty: String)
 
     public static let unicode = Symbols(
-        done: "✔", warning: "⚠", wrong: "✘", next: "→", separator: "·", ellipsis: "…", bar: ("█", " ")
+        done: "✔",
+        warning: "⚠",
+        wrong: "✘",
+        next: "→",
+        separator: "·",
+        ellipsis: "…",
+        bar: ("█", " ")
     )
     public static let ascii = Symbols(
-        done: "ok", warning: "!!", wrong: "XX", next: "->", separator: "|", ellipsis: "~", bar: ("#", ".")
+        done: "ok",
+        warning: "!!",
+        wrong: "XX",
+        next: "->",
+        separator: "|",
+        ellipsis: "~",
+        bar: ("#", ".")
     )
 
     public static let current = choose { name in getenv(name).map { String(cString: $0) } }

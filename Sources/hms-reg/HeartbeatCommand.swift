@@ -31,7 +31,10 @@ struct HeartbeatCommand: AsyncParsableCommand {
         let key = try instance.key()
         let health = try status.map { text -> Health in
             guard let health = Health(text), health != .draining else {
-                throw CommandError("--status \(text) is none of starting, healthy, degraded, unhealthy", exitCode: .usage)
+                throw CommandError(
+                    "--status \(text) is none of starting, healthy, degraded, unhealthy",
+                    exitCode: .usage
+                )
             }
             return health
         }

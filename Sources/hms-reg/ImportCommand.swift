@@ -114,7 +114,8 @@ struct ImportCommand: AsyncParsableCommand {
             bytes.append(contentsOf: buffer[..<count])
         }
         return bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().compactMap {
-            index, line in
+            index,
+            line in
             line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D } ? nil : (index + 1, line)
         }
     }

@@ -14,7 +14,11 @@ struct InstanceArguments: ParsableArguments {
     func key() throws -> InstanceKey {
         let (service, id) = try Self.parts(service, id)
         guard let id else {
-            throw CommandError("no instance of \(service) is named", hint: "SERVICE ID, or SERVICE/ID", exitCode: .usage)
+            throw CommandError(
+                "no instance of \(service) is named",
+                hint: "SERVICE ID, or SERVICE/ID",
+                exitCode: .usage
+            )
         }
         return InstanceKey(service: service, id: id)
     }

@@ -85,7 +85,7 @@ struct LookupCommand: AsyncParsableCommand {
     private func lastBeat(of key: InstanceKey, _ connection: RegistryConnection) async throws -> Duration? {
         do {
             return try await connection.instance(key).lastBeat
-        } catch where error.code == .unknownInstance {
+        } catch  where error.code == .unknownInstance {
             return nil
         }
     }
@@ -143,7 +143,8 @@ struct LookupCommand: AsyncParsableCommand {
             let isFiltered = version != nil || tag != nil || zone != nil
             return CommandError(
                 isFiltered && !result.instances.isEmpty
-                    ? "\(name) has no instance with that version, tag or zone" : "\(name) is known, but has no instance",
+                    ? "\(name) has no instance with that version, tag or zone"
+                    : "\(name) is known, but has no instance",
                 hint: isFiltered ? "hms-reg lookup \(name) --all" : nil,
                 exitCode: .notSo
             )

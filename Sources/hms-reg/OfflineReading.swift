@@ -9,7 +9,9 @@ extension OfflineRegistry {
     /// Says that files were read, and what they lack.
     func noteAge(to output: Output) {
         let lag = eventsBehind == 0 ? "" : ", \(HumanText.counted(eventsBehind, "event")) behind the log"
-        output.note(output.errorStyle.yellow(output.symbols.warning) + " no daemon is up: this is what its files say\(lag)")
+        output.note(
+            output.errorStyle.yellow(output.symbols.warning) + " no daemon is up: this is what its files say\(lag)"
+        )
     }
 
     func lookup(_ service: ServiceName) throws -> LookupResult {

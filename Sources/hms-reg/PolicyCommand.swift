@@ -85,7 +85,7 @@ struct PolicyCommand: AsyncParsableCommand {
         ) async throws(RegistryClientError) -> MeshPolicy {
             do {
                 return try await connection.policy(of: name) ?? MeshPolicy()
-            } catch where error.code == .unknownService {
+            } catch  where error.code == .unknownService {
                 return MeshPolicy()
             }
         }

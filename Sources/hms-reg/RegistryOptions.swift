@@ -15,7 +15,10 @@ struct RegistryOptions: ParsableArguments {
     var registry: String?
 
     @Option(
-        help: ArgumentHelp("The daemon's data directory: its socket, or its files when no daemon is up.", valueName: "dir")
+        help: ArgumentHelp(
+            "The daemon's data directory: its socket, or its files when no daemon is up.",
+            valueName: "dir"
+        )
     )
     var data: String?
 

@@ -40,41 +40,58 @@ struct StatusCommand: AsyncParsableCommand {
         var lines = ""
         if report.guardReport.isActive { lines += GuardCommand.lines(of: report.guardReport, style, output.symbols) }
         if report.isDiskFull {
-            lines += style.red("\(output.symbols.wrong) the disk is full: registrations wait until there is room") + "\n"
+            lines +=
+                style.red("\(output.symbols.wrong) the disk is full: registrations wait until there is room") + "\n"
         }
         let state = style.paint(report.state, report.state == "ready" ? .green : .yellow)
         let up = HumanText.duration(milliseconds: Double(report.uptimeMilliseconds))
         lines += ["HMS-REG \(report.version) at \(address)", state, "up \(up)"].joined(separator: dot) + "\n"
         func line(_ label: String, _ facts: [String]) {
-            lines += label + String(repeating: " ", count: max(1, 12 - label.count)) + facts.joined(separator: dot) + "\n"
+            lines +=
+                label + String(repeating: " ", count: max(1, 12 - label.count)) + facts.joined(separator: dot) + "\n"
         }
-        line("registry", [
-            String(report.registry.prefix(8)),
-            "\(report.dataDirectory), log \(HumanText.bytes(report.logBytes)), "
-                + "beats \(HumanText.bytes(report.beatsBytes))",
-            disk(report, style),
-        ])
-        line("instances", [
-            "\(HumanText.count(report.health.total)) in \(HumanText.counted(report.services, "service")): "
-                + Wording.counts(report.health)
-        ])
-        line("writes", [
-            "\(HumanText.rounded(report.heartbeatsPerSecond)) heartbeats/s",
-            "\(HumanText.rounded(report.eventsPerSecond)) other events/s",
-            "fsync p99 \(HumanText.duration(milliseconds: report.fsyncP99Milliseconds))",
-            "queue \(HumanText.count(report.queue))",
-        ])
-        line("reads", [
-            "\(HumanText.rounded(report.lookupsPerSecond)) look-ups/s, "
-                + "p99 \(HumanText.duration(milliseconds: report.lookupP99Milliseconds))",
-            "\(HumanText.counted(report.subscribers, "subscriber")), slowest "
-                + "\(HumanText.duration(milliseconds: Double(report.slowestSubscriberMilliseconds))) behind",
-        ])
-        line("guard", [
-            report.guardReport.isActive ? style.yellow("on") : "off",
-            "ttl \(HumanText.duration(milliseconds: Double(report.ttlMilliseconds)))",
-            "deregister after \(HumanText.duration(milliseconds: Double(report.deregisterAfterMilliseconds)))",
-        ])
+        line(
+            "registry",
+            [
+                String(report.registry.prefix(8)),
+                "\(report.dataDirectory), log \(HumanText.bytes(report.logBytes)), "
+                    + "beats \(HumanText.bytes(report.beatsBytes))",
+                disk(report, style),
+            ]
+        )
+        line(
+            "instances",
+            [
+                "\(HumanText.count(report.health.total)) in \(HumanText.counted(report.services, "service")): "
+                    + Wording.counts(report.health)
+            ]
+        )
+        line(
+            "writes",
+            [
+                "\(HumanText.rounded(report.heartbeatsPerSecond)) heartbeats/s",
+                "\(HumanText.rounded(report.eventsPerSecond)) other events/s",
+                "fsync p99 \(HumanText.duration(milliseconds: report.fsyncP99Milliseconds))",
+                "queue \(HumanText.count(report.queue))",
+            ]
+        )
+        line(
+            "reads",
+            [
+                "\(HumanText.rounded(report.lookupsPerSecond)) look-ups/s, "
+                    + "p99 \(HumanText.duration(milliseconds: report.lookupP99Milliseconds))",
+                "\(HumanText.counted(report.subscribers, "subscriber")), slowest "
+                    + "\(HumanText.duration(milliseconds: Double(report.slowestSubscriberMilliseconds))) behind",
+            ]
+        )
+        line(
+            "guard",
+            [
+                report.guardReport.isActive ? style.yellow("on") : "off",
+                "ttl \(HumanText.duration(milliseconds: Double(report.ttlMilliseconds)))",
+                "deregister after \(HumanText.duration(milliseconds: Double(report.deregisterAfterMilliseconds)))",
+            ]
+        )
         line("sequence", ["\(report.sequence)"])
         return lines + "\n"
     }

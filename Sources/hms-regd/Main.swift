@@ -49,7 +49,11 @@ struct RegistryDaemon: AsyncParsableCommand {
                 fatal: { Self.die($0, logger) }
             )
         } catch let error as RegistryError {
-            throw CommandError(error.message, hint: error.hint, exitCode: error.code == .badRequest ? .usage : .unreachable)
+            throw CommandError(
+                error.message,
+                hint: error.hint,
+                exitCode: error.code == .badRequest ? .usage : .unreachable
+            )
         }
     }
 

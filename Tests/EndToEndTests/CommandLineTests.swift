@@ -9,8 +9,22 @@ struct CommandLineTests {
     func oneInstance() async throws {
         try await withDaemon { daemon in
             var result = try await daemon.reg(
-                "add", "identity-check", "--address", "10.1.3.4", "--port", "17001", "--id", "ws14-7001", "--version",
-                "2.3.1", "--tag", "blue", "--meta", "rack=7", "--zone", "a"
+                "add",
+                "identity-check",
+                "--address",
+                "10.1.3.4",
+                "--port",
+                "17001",
+                "--id",
+                "ws14-7001",
+                "--version",
+                "2.3.1",
+                "--tag",
+                "blue",
+                "--meta",
+                "rack=7",
+                "--zone",
+                "a"
             )
             #expect(result.exitCode == 0)
             #expect(result.output == "✔ identity-check/ws14-7001 registered · 10.1.3.4:17001 · starting · ttl 30s\n")
@@ -55,9 +69,11 @@ struct CommandLineTests {
             let json = try await daemon.reg("list", "--json").output
             let document = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
             let services = try #require(document["services"] as? [[String: Any]])
-            #expect(services.map { $0["name"] as? String } == [
-                "identity-check", "passport-printer", "payment-gateway", "photo-validator", "web-portal",
-            ])
+            #expect(
+                services.map { $0["name"] as? String } == [
+                    "identity-check", "passport-printer", "payment-gateway", "photo-validator", "web-portal",
+                ]
+            )
         }
     }
 
@@ -65,7 +81,8 @@ struct CommandLineTests {
     func importing() async throws {
         try await withDaemon { daemon in
             let result = try await daemon.reg(
-                "import", "-",
+                "import",
+                "-",
                 input: """
                     {"service":"a","id":"1","ip":"10.0.0.1","port":1}
 

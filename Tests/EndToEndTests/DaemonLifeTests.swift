@@ -40,7 +40,8 @@ struct DaemonLifeTests {
             let data = directory + "/data"
             var daemon = try await Daemon.start(data)
             _ = try await daemon.reg(
-                "import", "-",
+                "import",
+                "-",
                 input: """
                     {"service":"a","id":"1","ip":"10.0.0.1","port":1,"status":"healthy"}
                     {"service":"a","id":"2","ip":"10.0.0.2","port":2,"version":"2","tags":["x"]}

@@ -1,9 +1,10 @@
 import Foundation
-#if canImport(FoundationNetworking)
-    import FoundationNetworking
-#endif
 import TestSupport
 import Testing
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 /// The API by its bytes, against a real daemon's socket.
 @Suite("The API")
@@ -25,7 +26,11 @@ struct InterfaceTests {
             let late = try daemon.request("DELETE", path, headers: "if-match: \(etag)\r\n")
             #expect(late.status == 412)
             #expect(late.body.contains(#""code":"superseded""#))
-            let otherEpoch = try daemon.request("POST", path + "/drain", headers: "if-match: \"0123456789abcdef-2\"\r\n")
+            let otherEpoch = try daemon.request(
+                "POST",
+                path + "/drain",
+                headers: "if-match: \"0123456789abcdef-2\"\r\n"
+            )
             #expect(otherEpoch.status == 412)
             let mine = try daemon.request("DELETE", path, headers: "if-match: \(newer.header("etag") ?? "")\r\n")
             #expect(mine.status == 200)
@@ -36,7 +41,8 @@ struct InterfaceTests {
     func lookups() async throws {
         try await withDaemon { daemon in
             let many = try daemon.request(
-                "POST", "/v1/instances",
+                "POST",
+                "/v1/instances",
                 """
                 [{"service":"identity-check","id":"1","ip":"10.0.0.1","port":1,"status":"healthy","zone":"a"},
                  {"service":"identity-check","id":"2","ip":"10.0.0.2","port":2,"status":"unhealthy","version":"2"},
@@ -82,7 +88,8 @@ struct InterfaceTests {
         try await withDaemon { daemon in
             _ = try daemon.request("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1}"#)
             let answer = try daemon.request(
-                "POST", "/v1/heartbeats",
+                "POST",
+                "/v1/heartbeats",
                 """
                 [{"service":"a","id":"1"},{"service":"a","id":"2"},
                  {"service":"a","id":"1","etag":"0123456789abcdef-1"}]
@@ -94,24 +101,33 @@ struct InterfaceTests {
         }
     }
 
-    @Test("bad input gets a clear error and changes nothing", arguments: [
-        ("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1"#, 400, "bad-request"),
-        ("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1,"versoin":"1"}"#, 400, "did you mean version?"),
-        ("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":70000}"#, 400, "outside 1 to 65535"),
-        ("PUT", "/v1/services/a/instances/1", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 400, "bad-request"),
-        ("PUT", "/v1/services/A_/instances/1", "{}", 400, "is not a service name"),
-        ("PUT", "/v1/services/registry/instances/1", "{}", 400, "reserved"),
-        ("PUT", "/v1/services/a/instances/..%2F..", "{}", 400, "is not an instance id"),
-        ("GET", "/v1/services/a?statsu=all", "", 400, "did you mean status?"),
-        ("GET", "/v1/services/a?status=well", "", 400, "bad-request"),
-        ("GET", "/v1/nothing", "", 404, "unknown-path"),
-        ("POST", "/v1/services", "", 405, "method-not-allowed"),
-        ("POST", "/v1/external", #"{"url":"ftp://x"}"#, 400, "does not begin with https:// or http://"),
-        ("POST", "/v1/external", #"{"url":"https://user:pw@x"}"#, 400, "credentials"),
-        ("PUT", "/v1/services/a/policy", #"{"retries":-1}"#, 400, "bad-request"),
-        ("POST", "/v1/heartbeats", #"[{"service":"a"}]"#, 400, "needs service and id"),
-        ("GET", "/v1/watch", "", 400, "name what to watch"),
-    ])
+    @Test(
+        "bad input gets a clear error and changes nothing",
+        arguments: [
+            ("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1"#, 400, "bad-request"),
+            (
+                "PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1,"versoin":"1"}"#, 400,
+                "did you mean version?"
+            ),
+            ("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":70000}"#, 400, "outside 1 to 65535"),
+            (
+                "PUT", "/v1/services/a/instances/1", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 400,
+                "bad-request"
+            ),
+            ("PUT", "/v1/services/A_/instances/1", "{}", 400, "is not a service name"),
+            ("PUT", "/v1/services/registry/instances/1", "{}", 400, "reserved"),
+            ("PUT", "/v1/services/a/instances/..%2F..", "{}", 400, "is not an instance id"),
+            ("GET", "/v1/services/a?statsu=all", "", 400, "did you mean status?"),
+            ("GET", "/v1/services/a?status=well", "", 400, "bad-request"),
+            ("GET", "/v1/nothing", "", 404, "unknown-path"),
+            ("POST", "/v1/services", "", 405, "method-not-allowed"),
+            ("POST", "/v1/external", #"{"url":"ftp://x"}"#, 400, "does not begin with https:// or http://"),
+            ("POST", "/v1/external", #"{"url":"https://user:pw@x"}"#, 400, "credentials"),
+            ("PUT", "/v1/services/a/policy", #"{"retries":-1}"#, 400, "bad-request"),
+            ("POST", "/v1/heartbeats", #"[{"service":"a"}]"#, 400, "needs service and id"),
+            ("GET", "/v1/watch", "", 400, "name what to watch"),
+        ]
+    )
     func badInput(method: String, path: String, body: String, status: Int, words: String) async throws {
         try await withDaemon { daemon in
             let answer = try daemon.request(method, path, body)
@@ -139,12 +155,17 @@ struct InterfaceTests {
     func plainDoor() async throws {
         try await withDaemon { daemon in
             let url = "http://\(daemon.plainAddress)"
-            _ = try daemon.request("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1,"status":"healthy"}"#)
+            _ = try daemon.request(
+                "PUT",
+                "/v1/services/a/instances/1",
+                #"{"ip":"10.0.0.1","port":1,"status":"healthy"}"#
+            )
             let (found, _) = try await URLSession.shared.data(from: try #require(URL(string: url + "/v1/services/a")))
             #expect(String(decoding: found, as: UTF8.self).contains(#""id":"1""#))
-            for (method, path) in [("PUT", "/v1/services/a/instances/2"), ("POST", "/v1/heartbeats"), ("POST", "/v1/guard"),
-                ("DELETE", "/v1/services/a")]
-            {
+            for (method, path) in [
+                ("PUT", "/v1/services/a/instances/2"), ("POST", "/v1/heartbeats"), ("POST", "/v1/guard"),
+                ("DELETE", "/v1/services/a"),
+            ] {
                 var request = URLRequest(url: try #require(URL(string: url + path)))
                 request.httpMethod = method
                 request.httpBody = Data(#"{"ip":"10.0.0.1","port":1}"#.utf8)
@@ -159,7 +180,11 @@ struct InterfaceTests {
     @Test("metrics, health and targets are there for scrapers")
     func operations() async throws {
         try await withDaemon { daemon in
-            _ = try daemon.request("PUT", "/v1/services/a/instances/1", #"{"ip":"10.0.0.1","port":1,"status":"healthy"}"#)
+            _ = try daemon.request(
+                "PUT",
+                "/v1/services/a/instances/1",
+                #"{"ip":"10.0.0.1","port":1,"status":"healthy"}"#
+            )
             _ = try daemon.request("GET", "/v1/services/a")
             let metrics = try daemon.request("GET", "/metrics").body
             #expect(metrics.contains("hms_reg_events_total{kind=\"instance_registered\"} 1\n"))

@@ -26,7 +26,8 @@ struct Program: Sendable {
         process.executableURL = URL(fileURLWithPath: path(of: name))
         process.arguments = arguments
         process.environment = Self.environment(environment)
-        let output = Pipe(), errors = Pipe()
+        let output = Pipe()
+        let errors = Pipe()
         process.standardOutput = output
         process.standardError = errors
         let stdin = Pipe()
@@ -56,7 +57,9 @@ struct Program: Sendable {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
-                    with: Swift.Result { String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self) }
+                    with: Swift.Result {
+                        String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+                    }
                 )
             }
         }

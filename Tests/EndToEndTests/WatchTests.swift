@@ -49,7 +49,9 @@ struct WatchTests {
         }
     }
 
-    @Test("a watcher has the state at once, every change as it happens, and goes on over kill -9 without loss or repeat")
+    @Test(
+        "a watcher has the state at once, every change as it happens, and goes on over kill -9 without loss or repeat"
+    )
     func resumes() async throws {
         try await withTemporaryDirectory { directory in
             let data = directory + "/data"

@@ -7,11 +7,14 @@ import Testing
 
 @Suite("What comes in at the doors")
 struct DoorTests {
-    @Test("paths and queries are split and decoded", arguments: [
-        ("/v1/services/a", ["v1", "services", "a"], []),
-        ("/v1/services/a%2Fb?x=1&y=%C3%A9&z", ["v1", "services", "a/b"], ["x=1", "y=é", "z="]),
-        ("//v1//", ["v1"], []), ("/", [], []), ("/?=&a=b=c", [], ["=", "a=b=c"]),
-    ])
+    @Test(
+        "paths and queries are split and decoded",
+        arguments: [
+            ("/v1/services/a", ["v1", "services", "a"], []),
+            ("/v1/services/a%2Fb?x=1&y=%C3%A9&z", ["v1", "services", "a/b"], ["x=1", "y=é", "z="]),
+            ("//v1//", ["v1"], []), ("/", [], []), ("/?=&a=b=c", [], ["=", "a=b=c"]),
+        ]
+    )
     func targets(uri: String, path: [String], query: [String]) throws {
         let target = try #require(RequestTarget(uri))
         #expect(target.path == path)
@@ -23,9 +26,12 @@ struct DoorTests {
         #expect(RequestTarget(uri) == nil)
     }
 
-    @Test("listen addresses", arguments: [
-        ("127.0.0.1:9001", true), ("[::1]:9001", true), ("localhost:0", true), ("0.0.0.0:9100", false),
-    ])
+    @Test(
+        "listen addresses",
+        arguments: [
+            ("127.0.0.1:9001", true), ("[::1]:9001", true), ("localhost:0", true), ("0.0.0.0:9100", false),
+        ]
+    )
     func addresses(text: String, isLoopback: Bool) throws {
         let address = try ListenAddress(text)
         #expect(address.description == text)
@@ -37,11 +43,14 @@ struct DoorTests {
         #expect(throws: RegistryError(.badRequest, "")) { try ListenAddress(text) }
     }
 
-    @Test("external URLs give host, port and a name", arguments: [
-        ("https://legacy.agency.gov", "legacy.agency.gov", 443, "legacy-agency-gov"),
-        ("http://Legacy.Agency.gov:8080/v2/status?x=1", "Legacy.Agency.gov", 8_080, "legacy-agency-gov"),
-        ("https://[::1]:8443/", "::1", 8_443, "--1"),
-    ] as [(String, String, UInt16, String)])
+    @Test(
+        "external URLs give host, port and a name",
+        arguments: [
+            ("https://legacy.agency.gov", "legacy.agency.gov", 443, "legacy-agency-gov"),
+            ("http://Legacy.Agency.gov:8080/v2/status?x=1", "Legacy.Agency.gov", 8_080, "legacy-agency-gov"),
+            ("https://[::1]:8443/", "::1", 8_443, "--1"),
+        ] as [(String, String, UInt16, String)]
+    )
     func externalURLs(text: String, host: String, port: UInt16, name: String) throws {
         let url = try ExternalURL(text)
         #expect(url.host == host)
@@ -49,10 +58,14 @@ struct DoorTests {
         #expect(url.derivedName == name)
     }
 
-    @Test("what is no such URL is refused", arguments: [
-        "", "legacy.agency.gov", "ftp://x", "https://", "https://user@x", "https://x:0", "https://x:99999", "https://x#f",
-        "https://x y", "https://\u{e9}", "https://x/" + String(repeating: "y", count: 2_048),
-    ])
+    @Test(
+        "what is no such URL is refused",
+        arguments: [
+            "", "legacy.agency.gov", "ftp://x", "https://", "https://user@x", "https://x:0", "https://x:99999",
+            "https://x#f",
+            "https://x y", "https://\u{e9}", "https://x/" + String(repeating: "y", count: 2_048),
+        ]
+    )
     func badExternalURLs(text: String) {
         #expect(throws: RegistryModelError(.invalidField, "")) { try ExternalURL(text) }
     }
@@ -79,7 +92,9 @@ struct EventStreamBodyTests {
     func cursor() throws {
         let key = InstanceKey(service: try ServiceName("a"), id: try InstanceID("1"))
         let cursor = WatchCursor(epoch: Epoch(rawValue: 1), sequence: SequenceNumber(7))
-        let events: [WatchEvent] = [.reset, .service(key.service, instances: Array("[]".utf8), policy: nil), .remove(key)]
+        let events: [WatchEvent] = [
+            .reset, .service(key.service, instances: Array("[]".utf8), policy: nil), .remove(key),
+        ]
         let whole = String(buffer: EventStreamBody.encode(WatchBatch(events: events, cursor: cursor)))
         #expect(
             whole == """

@@ -5,17 +5,24 @@ import Testing
 
 @Suite("A registry's address")
 struct RegistryAddressTests {
-    @Test("is a socket or a door on loopback", arguments: [
-        "unix:/run/hms/regd.sock", "http://127.0.0.1:9001", "http://localhost:9001", "http://[::1]:9001",
-    ])
+    @Test(
+        "is a socket or a door on loopback",
+        arguments: [
+            "unix:/run/hms/regd.sock", "http://127.0.0.1:9001", "http://localhost:9001", "http://[::1]:9001",
+        ]
+    )
     func good(text: String) throws {
         #expect(try RegistryAddress(text).description == text)
     }
 
-    @Test("is nothing else", arguments: [
-        "", "unix:", "unix:" + String(repeating: "x", count: 108), "127.0.0.1:9001", "http://127.0.0.1", "http://10.0.0.1:9001",
-        "http://127.0.0.1:0", "http://127.0.0.1:99999", "https://reg.gov.local:9000",
-    ])
+    @Test(
+        "is nothing else",
+        arguments: [
+            "", "unix:", "unix:" + String(repeating: "x", count: 108), "127.0.0.1:9001", "http://127.0.0.1",
+            "http://10.0.0.1:9001",
+            "http://127.0.0.1:0", "http://127.0.0.1:99999", "https://reg.gov.local:9000",
+        ]
+    )
     func bad(text: String) {
         #expect(throws: RegistryClientError(.badAddress, "")) { try RegistryAddress(text) }
     }
@@ -33,7 +40,12 @@ struct RegistryAddressTests {
     func backoff() {
         var backoff = ReconnectBackoff(base: .milliseconds(100), cap: .seconds(1))
         let waits = (0..<6).map { _ in backoff.next(random: 1) }
-        #expect(waits == [.milliseconds(100), .milliseconds(200), .milliseconds(400), .milliseconds(800), .seconds(1), .seconds(1)])
+        #expect(
+            waits == [
+                .milliseconds(100), .milliseconds(200), .milliseconds(400), .milliseconds(800), .seconds(1),
+                .seconds(1),
+            ]
+        )
         #expect(backoff.next(random: 0.25) == .milliseconds(250))
         #expect(backoff.next(random: -1) == .zero)
         backoff.reset()

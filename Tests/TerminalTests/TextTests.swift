@@ -9,30 +9,42 @@ struct TextTests {
         #expect(HumanText.count(value) == text)
     }
 
-    @Test("bytes are SI", arguments: [
-        (0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (9_700_000, "9.7 MB"), (412_000_000, "412 MB"),
-        (999_600, "1.0 MB"), (.max, "18447 PB"),
-    ] as [(UInt64, String)])
+    @Test(
+        "bytes are SI",
+        arguments: [
+            (0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (9_700_000, "9.7 MB"), (412_000_000, "412 MB"),
+            (999_600, "1.0 MB"), (.max, "18447 PB"),
+        ] as [(UInt64, String)]
+    )
     func bytes(value: UInt64, text: String) {
         #expect(HumanText.bytes(value) == text)
     }
 
-    @Test("durations show the two largest units", arguments: [
-        (0.0, "0ms"), (0.4, "0.4ms"), (412, "412ms"), (999.6, "1s"), (41_000, "41s"), (272_000, "4m32s"),
-        (7_200_000, "2h"), (187_200_000, "2d4h"), (-1_000, "-1s"), (.infinity, "for ever"),
-    ])
+    @Test(
+        "durations show the two largest units",
+        arguments: [
+            (0.0, "0ms"), (0.4, "0.4ms"), (412, "412ms"), (999.6, "1s"), (41_000, "41s"), (272_000, "4m32s"),
+            (7_200_000, "2h"), (187_200_000, "2d4h"), (-1_000, "-1s"), (.infinity, "for ever"),
+        ]
+    )
     func durations(milliseconds: Double, text: String) {
         #expect(HumanText.duration(milliseconds: milliseconds) == text)
     }
 
-    @Test("durations are read with their units", arguments: [
-        ("800ms", 800), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0),
-    ] as [(String, UInt64)])
+    @Test(
+        "durations are read with their units",
+        arguments: [
+            ("800ms", 800), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0),
+        ] as [(String, UInt64)]
+    )
     func durationArguments(text: String, milliseconds: UInt64) {
         #expect(DurationArgument(argument: text)?.milliseconds == milliseconds)
     }
 
-    @Test("anything else is no duration", arguments: ["", "30", "s", "-5s", "5 s", "5x", "99999999999999999d", "٣s", "1.5s"])
+    @Test(
+        "anything else is no duration",
+        arguments: ["", "30", "s", "-5s", "5 s", "5x", "99999999999999999d", "٣s", "1.5s"]
+    )
     func notDurations(text: String) {
         #expect(DurationArgument(argument: text) == nil)
     }
@@ -59,7 +71,9 @@ struct TextTests {
 
                 """
         )
-        #expect(table.rendered(plain, width: 40).split(separator: "\n")[1] == "identity-check      3  heartbeat-missed…")
+        #expect(
+            table.rendered(plain, width: 40).split(separator: "\n")[1] == "identity-check      3  heartbeat-missed…"
+        )
         #expect(Style(isColored: true).red("x") == "\u{1B}[31mx\u{1B}[0m")
     }
 
