@@ -225,7 +225,7 @@ public final class ServiceRegistry: Sendable {
     /// Finishes what waits, records the stop, and marks everything clean. Nothing may be asked of it afterwards.
     public func stop(reason: String) {
         deadlines.stop()
-        queue.enqueueUrgent(Submission(commands: [.record(.registryStopped(reason: reason))], actor: nil) { _ in })
+        queue.close(with: Submission(commands: [.record(.registryStopped(reason: reason))], actor: nil) { _ in })
         close(cleanly: true)
     }
 
