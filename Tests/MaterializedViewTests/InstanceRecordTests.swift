@@ -94,7 +94,7 @@ struct InstanceRecordTests {
         let key = try fullInstance().key
         let row = InstanceRecord.encode(try fullInstance(), sampleState(.degraded, .reported, detail: "slow"))
         var random = SeededGenerator(seed: 0x5EED)
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             var changed = row
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 // Most of what can go wrong is in the header.

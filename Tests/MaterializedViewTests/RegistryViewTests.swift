@@ -89,7 +89,7 @@ struct RegistryViewTests {
             let failures = Mutex<[String]>([])
             let instances = try (0..<20).map { try sampleInstance("a", "i\($0)") }
             try view.apply(instances.enumerated().map { registered(UInt64($0.offset + 1), $0.element) })
-            let threads = ReaderThreads(count: 80) {
+            let threads = ReaderThreads(count: 70) {
                 var last = SequenceNumber.none
                 repeat {
                     do {
@@ -110,7 +110,7 @@ struct RegistryViewTests {
                 } while !finished.load(ordering: .relaxed)
             }
             var sequence: UInt64 = 20
-            for round in 0..<60 {
+            for round in 0..<20 {
                 try view.apply(
                     instances.map { instance in
                         sequence += 1
