@@ -115,9 +115,14 @@ func withRegistry<R>(
 
 /// `stop` blocks for the writer's thread: never on a thread that tasks share.
 private func stop(_ registry: ServiceRegistry) async {
+    let stopping = WorkerThread(name: "test-stop") { registry.stop(reason: "test") }
+    await join(stopping)
+}
+
+func join(_ thread: WorkerThread) async {
     await withCheckedContinuation { continuation in
-        _ = WorkerThread(name: "test-stop") {
-            registry.stop(reason: "test")
+        _ = WorkerThread(name: "test-join") {
+            thread.join()
             continuation.resume()
         }
     }
@@ -132,6 +137,17 @@ extension ServiceRegistry {
         let outcome = try await submit(command, actor: operatorActor)
         guard case .registered(let reply) = outcome.reply else { throw RegistryError(.badRequest, "no registration") }
         return reply
+    }
+
+    /// Time passes in steps that are not taken for a stand-still of the registry, each looked at before the next.
+    func pass(_ duration: Duration, on clock: FakeClock) async throws {
+        for _ in 0..<Int(duration.milliseconds / 400) {
+            let looks = metrics.deadlineLag.snapshot.counts.reduce(0, +)
+            clock.advance(by: .milliseconds(400))
+            try await eventually("a look at the deadlines") {
+                metrics.deadlineLag.snapshot.counts.reduce(0, +) > looks
+            }
+        }
     }
 
     func ids(of service: String) throws -> [String] {
