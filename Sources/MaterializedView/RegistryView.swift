@@ -44,7 +44,7 @@ public final class RegistryView: Sendable {
         if access == .readWrite { _ = mkdir(directory, 0o700) }
         do {
             return try RegistryView(directory, access, options)
-        } catch  where error.cause?.code == ENOMEM && options.mapBytes > Options.smallerMapBytes {
+        } catch let error where error.cause?.code == ENOMEM && options.mapBytes > Options.smallerMapBytes {
             var smaller = options
             smaller.mapBytes = Options.smallerMapBytes
             return try RegistryView(directory, access, smaller)

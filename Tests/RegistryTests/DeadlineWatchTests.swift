@@ -253,12 +253,7 @@ struct DeadlineWatchTests {
             bench.notices.all.contains { $0.message.contains("stood still for") }
         }
         watch.stop()
-        await withCheckedContinuation { continuation in
-            _ = WorkerThread(name: "test-join") {
-                thread.join()
-                continuation.resume()
-            }
-        }
+        await join(thread)
         let silence = try #require(bench.leases.silence(of: try sampleKey("a", "i0"), now: clock.monotonic))
         #expect(silence < .seconds(1))
     }
