@@ -81,12 +81,13 @@ struct Told: Sendable {
     }
 }
 
-/// Options of a registry that is only there for a test: no reserve.
+/// Options of a registry that is only there for a test: no reserve, and a ttl that the slowest machine does not outlast.
 func testOptions(
     _ directory: String,
     _ change: (inout ServiceRegistry.Options) -> Void = { _ in }
 ) -> ServiceRegistry.Options {
     var options = ServiceRegistry.Options(dataDirectory: directory, reserveBytes: 0, version: "test")
+    options.healthPolicy.ttl = .seconds(3_600)
     change(&options)
     return options
 }

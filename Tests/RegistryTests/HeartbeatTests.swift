@@ -83,7 +83,10 @@ struct HeartbeatTests {
     func acrossRestart() async throws {
         try await withTemporaryDirectory { directory in
             let clock = FakeClock()
-            let options = testOptions(directory) { $0.clockSource = clock.source }
+            let options = testOptions(directory) { options in
+                options.clockSource = clock.source
+                options.healthPolicy = .default
+            }
             let (key, silent) = (try sampleKey("a", "b"), try sampleKey("a", "silent"))
             try await withRegistry(options) { registry in
                 try await registry.register(try sampleInstance("a", "b", port: 1), .healthy)

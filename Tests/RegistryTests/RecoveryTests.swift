@@ -16,7 +16,8 @@ struct RecoveryTests {
         let name = try ServiceName("a")
         for command in [
             Command.drain(try sampleKey("a", "i1"), ifMatch: nil), .deregister(try sampleKey("a", "i2"), ifMatch: nil),
-            .setPolicy(name, MeshPolicy(retries: 3, ttlMilliseconds: 45_000)), .addExternal(try sampleExternal("ext")),
+            .setPolicy(name, MeshPolicy(retries: 3, ttlMilliseconds: 4_500_000)),
+            .addExternal(try sampleExternal("ext")),
             .overrideGuard(.hold),
         ] {
             _ = try await registry.submit(command, actor: operatorActor)
@@ -30,7 +31,7 @@ struct RecoveryTests {
         try await withRegistry(testOptions(directory), telling: told) { registry in
             #expect(registry.isProtecting)
             #expect(registry.instanceCount == 20)
-            #expect(registry.leases.policy(of: try ServiceName("a"), terms: .inherited)?.ttl == .seconds(45))
+            #expect(registry.leases.policy(of: try ServiceName("a"), terms: .inherited)?.ttl == .seconds(4_500))
             return try contents(of: registry.view)
         }
     }

@@ -13,7 +13,7 @@ struct ServiceRegistryTests {
         try await withTemporaryDirectory { directory in
             try await withRegistry(testOptions(directory)) { registry in
                 let reply = try await registry.register(try sampleInstance("a", "b"), .healthy)
-                #expect(reply.result == .registered && reply.ttl == .seconds(30))
+                #expect(reply.result == .registered && reply.ttl == .seconds(3_600))
                 #expect(try registry.ids(of: "a") == ["b"])
                 let logged = try events(in: directory)
                 #expect(logged.last?.sequence == reply.handle)

@@ -49,6 +49,45 @@ struct WatcherConvergenceTests {
         }
     }
 
+    @Test("what a watcher is told belongs to the place that it is told, however commits fall between")
+    func consistency() async throws {
+        try await withTemporaryDirectory { directory in
+            let commits: UInt64 = 3_000
+            // Only the writer commits; the reader uses what is Sendable of it.
+            nonisolated(unsafe) let bench = try WatchBench(directory)
+            try bench.commit(registering(try sampleInstance("a", "b")))
+            let watch = bench.subscribe()
+            let failed = Gathered<String>()
+            let writer = WorkerThread(name: "test-writer") {
+                do {
+                    for version in 1..<commits {
+                        try bench.commit(registering(try sampleInstance("a", "b") { $0.version = "\(version)" }))
+                    }
+                } catch {
+                    failed.add("\(error)")
+                }
+            }
+            var shown = 0.0
+            var cursor = SequenceNumber.none
+            while cursor.rawValue < commits, failed.all.isEmpty {
+                let batch = try watch.takeBatch()
+                for event in batch.events {
+                    switch event {
+                    case .service(_, let json, _):
+                        shown = try JSONValue(parsing: json).elements.first?["sequence"]?.number ?? 0
+                    case .upsert(_, let json): shown = try JSONValue(parsing: json)["sequence"]?.number ?? 0
+                    default: break
+                    }
+                }
+                cursor = try #require(batch.cursor).sequence
+                // Every commit changes the instance.
+                try #require(UInt64(shown) == cursor.rawValue)
+            }
+            await join(writer)
+            #expect(failed.all == [])
+        }
+    }
+
     private func take(_ reader: inout Reader) throws {
         let batch = try reader.watch.takeBatch()
         try reader.state.take(batch)
