@@ -109,6 +109,8 @@ struct RecoveryTests {
             var bytes = try readFile(path + "/view/0/data.mdb")
             for index in 8_192..<bytes.count { bytes[index] = 0xA5 }
             try writeFile(path + "/view/0/data.mdb", bytes)
+            let offline = #expect(throws: RegistryError.self) { _ = try OfflineRegistry.open(dataDirectory: path) }
+            #expect(offline?.message.contains("the machine went down while it was open") == true)
             let told = Told()
             #expect(try await contentsAfterOpening(path, telling: told) == before)
             #expect(told.says("the machine went down while it was open"))
