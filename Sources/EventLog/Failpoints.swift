@@ -25,7 +25,7 @@ public final class Failpoints: Sendable {
 
     private struct State {
         var counts: [Operation: Int] = [:]
-        var armed: [Operation: (nth: Int, failure: Failure)] = [:]
+        var armed: [Operation: (numbers: ClosedRange<Int>, failure: Failure)] = [:]
         var hasCrashed = false
     }
 
@@ -33,10 +33,12 @@ public final class Failpoints: Sendable {
 
     public init() {}
 
-    /// The `nth` operation of this kind from now on fails; the first is 1.
-    public func arm(_ operation: Operation, nth: Int = 1, _ failure: Failure) {
+    /// The `nth` operation of this kind from now on fails, and those behind it if it is to fail more `times`; the first
+    /// is 1.
+    public func arm(_ operation: Operation, nth: Int = 1, times: Int = 1, _ failure: Failure) {
         state.withLock { state in
-            state.armed[operation] = ((state.counts[operation] ?? 0) + nth, failure)
+            let first = (state.counts[operation] ?? 0) + nth
+            state.armed[operation] = (first...(first + times - 1), failure)
         }
     }
 
@@ -54,8 +56,8 @@ public final class Failpoints: Sendable {
             guard !state.hasCrashed else { return .crash }
             let count = (state.counts[operation] ?? 0) + 1
             state.counts[operation] = count
-            guard let (nth, failure) = state.armed[operation], nth == count else { return nil }
-            state.armed[operation] = nil
+            guard let (numbers, failure) = state.armed[operation], numbers.contains(count) else { return nil }
+            if numbers.upperBound == count { state.armed[operation] = nil }
             switch failure {
             case .crash, .crashAfter: state.hasCrashed = true
             case .refuse, .short: break

@@ -185,7 +185,8 @@ struct InstanceRecord {
         let pattern = UnsafeRawBufferPointer(start: key.utf8Start, count: length)
         var index = start
         while index + length <= bytes.count {
-            if bytes[index..<index + length].elementsEqual(pattern), index == 0 || bytes[index - 1] != UInt8(ascii: "\\") {
+            let isInString = index > 0 && bytes[index - 1] == UInt8(ascii: "\\")
+            if !isInString, bytes[index..<index + length].elementsEqual(pattern) {
                 return index + length
             }
             index += 1

@@ -44,7 +44,7 @@ public final class RegistryView: Sendable {
         if access == .readWrite { _ = mkdir(directory, 0o700) }
         do {
             return try RegistryView(directory, access, options)
-        } catch where error.cause?.code == ENOMEM && options.mapBytes > Options.smallerMapBytes {
+        } catch let error where error.cause?.code == ENOMEM && options.mapBytes > Options.smallerMapBytes {
             var smaller = options
             smaller.mapBytes = Options.smallerMapBytes
             return try RegistryView(directory, access, smaller)
@@ -189,7 +189,8 @@ public final class RegistryView: Sendable {
             unlink(copy + "/data.mdb")
             try viewing { () throws(LMDBError) in try view.environment.copyCompacted(to: copy) }
         }
-        guard rename(copy + "/data.mdb", directory + "/data.mdb") == 0 else {
+        // The mark still says that everything was synced.
+        guard syncFile(copy + "/data.mdb"), rename(copy + "/data.mdb", directory + "/data.mdb") == 0 else {
             throw ViewError(.storage, "\(directory): \(String(cString: strerror(errno)))")
         }
         rmdir(copy)
@@ -210,4 +211,11 @@ public final class RegistryView: Sendable {
             }
         }
     }
+}
+
+private func syncFile(_ path: String) -> Bool {
+    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return fdatasync(descriptor) == 0
 }

@@ -98,7 +98,8 @@ public struct ViewMark: Sendable, Equatable {
         guard let identity else { return .mustRebuild(because: "there is none yet") }
         guard let mark else { return .mustRebuild(because: "it has no mark") }
         guard identity.schema == ViewSchema.version else {
-            return .mustRebuild(because: "it is of layout \(identity.schema), this version writes \(ViewSchema.version)")
+            let layouts = "layout \(identity.schema), this version writes \(ViewSchema.version)"
+            return .mustRebuild(because: "it is of \(layouts)")
         }
         guard identity.registryID == log.registryID, identity.epoch == log.epoch, mark.epoch == log.epoch else {
             return .mustRebuild(because: "it belongs to another log")
@@ -106,13 +107,17 @@ public struct ViewMark: Sendable, Equatable {
         guard identity.applied <= log.last else {
             return .mustRebuild(because: "it is ahead of the log: \(identity.applied) against \(log.last)")
         }
-        guard mark.isClean || mark.bootID == currentBootID() else {
-            return .mustRebuild(because: "the machine went down while it was open")
-        }
-        guard mark.device == device(of: directory) else {
-            return .mustRebuild(because: "it was copied from another disk")
-        }
+        if let suspicion = mark.suspicion(directory: directory) { return .mustRebuild(because: suspicion) }
         return .usable(through: identity.applied)
+    }
+
+    /// Why nothing that the view in `directory` says can be believed; nil where it can.
+    ///
+    /// To be asked before it is opened: LMDB may fall over pages that a power cut tore.
+    public func suspicion(directory: String) -> String? {
+        guard isClean || bootID == Self.currentBootID() else { return "the machine went down while it was open" }
+        guard device == Self.device(of: directory) else { return "it was copied from another disk" }
+        return nil
     }
 
     static func currentBootID() -> String {

@@ -99,7 +99,11 @@ extension CommandHandler {
         return Decision(events: events, reply: .deregistered(count: events.count))
     }
 
-    func addExternal<Store: RecordStore>(_ instance: Instance, _ store: Store) throws -> Decision {
+    func addExternal<Store: RecordStore>(
+        _ instance: Instance,
+        _ sequence: SequenceNumber,
+        _ store: Store
+    ) throws -> Decision {
         if let service = try store.service(instance.key.service) {
             guard service.isExternal || service.counts.total == 0 else {
                 throw RegistryError(
@@ -124,7 +128,7 @@ extension CommandHandler {
                 )
             }
         }
-        let reply = RegistrationReply(handle: .none, result: .registered, health: .starting, ttl: nil)
+        let reply = RegistrationReply(handle: sequence, result: .registered, health: .starting, ttl: nil)
         return Decision(events: [.externalServiceAdded(instance)], reply: .registered(reply))
     }
 }

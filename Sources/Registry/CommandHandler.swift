@@ -41,7 +41,7 @@ struct CommandHandler: Sendable {
         case .removePolicy(let name):
             return try removePolicy(of: name, store)
         case .addExternal(let instance):
-            return try addExternal(instance, store)
+            return try addExternal(instance, sequence, store)
         case .overrideGuard(let word):
             return Decision(events: [.guardOverridden(word)], reply: .done)
         case .markUnhealthy(let key, let handle):

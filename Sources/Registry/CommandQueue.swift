@@ -76,16 +76,23 @@ final class CommandQueue: Sendable {
                 waiting.requestCommands -= next
                 commands += next
             }
-            if waiting.firstRequest == waiting.requests.count {
-                waiting.requests.removeAll(keepingCapacity: true)
+            // What was taken is let go of before it is the larger part, so that a queue that is never empty stays small.
+            if waiting.firstRequest * 2 >= waiting.requests.count {
+                waiting.requests.removeFirst(waiting.firstRequest)
                 waiting.firstRequest = 0
             }
             return .some(batch)
         } ?? nil
     }
 
-    /// No more is taken; what waits is still served.
-    func close() {
-        waiting.withLock { $0.isClosed = true }
+    /// No more is taken; what waits is still served, and then `last`.
+    func close(with last: Submission? = nil) {
+        waiting.withLock { waiting in
+            if let last, !waiting.isClosed {
+                waiting.requests.append(last)
+                waiting.requestCommands += last.commands.count
+            }
+            waiting.isClosed = true
+        }
     }
 }

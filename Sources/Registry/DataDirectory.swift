@@ -39,7 +39,7 @@ public final class DataDirectory: Sendable {
         let pid = String(getpid()) + "\n"
         ftruncate(descriptor, 0)
         guard pwrite(descriptor, pid, pid.utf8.count, 0) == pid.utf8.count else {
-            close(descriptor)
+            // `deinit` closes it: everything is set by now.
             throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
         }
     }

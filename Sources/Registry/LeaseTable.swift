@@ -270,6 +270,8 @@ extension LeaseTable {
             lease.policy = effectivePolicy(lease.terms, policy)
             state.generation &+= 1
             lease.generation = state.generation
+            // The entry that its transition would schedule again is the one made here.
+            lease.isTransitionQueued = false
             state.leases[slot] = lease
             schedule(lease, in: slot, &state, leaseNow)
         }

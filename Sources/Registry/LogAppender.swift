@@ -57,7 +57,8 @@ final class LogAppender: Sendable {
                 bytes.store(state.log.bytesOnDisk, ordering: .relaxed)
                 return receipt
             } catch {
-                if error.code != .diskFull { state.isDead = true }
+                // These two leave the log as it was before the append.
+                if error.code != .diskFull, error.code != .writeFailed { state.isDead = true }
                 throw error
             }
         }

@@ -125,9 +125,14 @@ struct Handover<Value>: @unchecked Sendable {
 
 private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
+    runBody(argument).withLock { $0 = true }
+    return nil
+}
+
+/// What the body held is let go of before whoever joins goes on: a data directory's lock, for one.
+private func runBody(_ argument: UnsafeMutableRawPointer) -> Monitor<Bool> {
     let body = Unmanaged<WorkerThread.Body>.fromOpaque(argument).takeRetainedValue()
     nameThisThread(body.name)
     body.run()
-    body.finished.withLock { $0 = true }
-    return nil
+    return body.finished
 }

@@ -22,9 +22,11 @@ public struct OfflineRegistry: Sendable {
                 throw RegistryError(.dataDirectory, "\(path) holds a registry in which nothing has happened yet")
             }
             let last = try log.lastSequence
+            let mark = ViewMark(directory: directory)
+            if let suspicion = mark?.suspicion(directory: directory) { throw suspect(path, suspicion) }
             let view = try RegistryView.open(directory: directory, access: .readOnly)
             let verdict = ViewMark.judge(
-                ViewMark(directory: directory),
+                mark,
                 try view.identity(),
                 log: ViewMark.LogPosition(registryID: identity.registryID, epoch: identity.epoch, last: last),
                 directory: directory

@@ -39,7 +39,7 @@ struct RegistryOpening {
             directory: directory.path
         )
         let view = try openView(mark, identity, appender)
-        let history = try RecentHistory.read(directory, ttl: options.healthPolicy.ttl)
+        let history = try RecentHistory.read(directory, policy: options.healthPolicy)
         return Opened(
             log: appender,
             beats: beats,
@@ -55,7 +55,7 @@ struct RegistryOpening {
 
     private func openLog(_ mark: ViewMark?) throws -> (SegmentedLog, SegmentedLog.Recovery) {
         // What the view had applied was durable, whatever the log's own end says now.
-        let applied = mark.flatMap { _ in appliedByView() } ?? .none
+        let applied = mark.flatMap(appliedByView) ?? .none
         let (log, recovery) = try SegmentedLog.open(
             directory: directory.log,
             identityIfNew: LogIdentity(
@@ -64,7 +64,7 @@ struct RegistryOpening {
             ),
             knownDurable: max(applied, mark?.isClean == true ? mark?.sequence ?? .none : .none),
             cleanStop: mark?.isClean == true ? mark?.sequence : nil,
-            options: SegmentedLog.Options()
+            options: options.logOptions
         )
         if recovery.tornBytes > 0 {
             let kept = recovery.tornFile.map { ", kept in \($0)" } ?? ""
@@ -77,9 +77,12 @@ struct RegistryOpening {
     }
 
     /// A view that outlived a power cut may be torn, so only one of this boot has a say.
-    private func appliedByView() -> SequenceNumber? {
-        guard let view = try? RegistryView.open(directory: directory.view, access: .readOnly) else { return nil }
-        return try? view.identity()?.applied
+    private func appliedByView(_ mark: ViewMark) -> SequenceNumber? {
+        guard mark.suspicion(directory: directory.view) == nil,
+            let view = try? RegistryView.open(directory: directory.view, access: .readOnly),
+            let identity = try? view.identity(), identity.epoch == mark.epoch
+        else { return nil }
+        return identity.applied
     }
 
     private func makeReserve() throws -> DiskReserve? {
@@ -122,20 +125,25 @@ struct RegistryOpening {
 
     /// nil where it must be made anew; the reason is told.
     private func usableView(_ mark: ViewMark?, _ position: ViewMark.LogPosition) throws -> RegistryView? {
+        guard let mark else { return rebuilding(position, because: "it has no mark") }
+        if let suspicion = mark.suspicion(directory: directory.view) { return rebuilding(position, because: suspicion) }
         do {
-            if mark?.isClean == true { try RegistryView.compactIfHalfFree(directory: directory.view) }
+            if mark.isClean { try RegistryView.compactIfHalfFree(directory: directory.view) }
             let view = try RegistryView.open(directory: directory.view, access: .readWrite)
             let verdict = ViewMark.judge(mark, try view.identity(), log: position, directory: directory.view)
             guard case .mustRebuild(let reason) = verdict else {
                 try view.clearDeadReaders()
                 return view
             }
-            if position.last > .none { notice(.warning("the view is made anew from the log: \(reason)")) }
-            return nil
+            return rebuilding(position, because: reason)
         } catch {
-            notice(.warning("the view is made anew from the log: \(error)"))
-            return nil
+            return rebuilding(position, because: "\(error)")
         }
+    }
+
+    private func rebuilding(_ position: ViewMark.LogPosition, because reason: String) -> RegistryView? {
+        if position.last > .none { notice(.warning("the view is made anew from the log: \(reason)")) }
+        return nil
     }
 
     private func markRunning(_ position: ViewMark.LogPosition, _ log: LogAppender) throws {

@@ -29,6 +29,17 @@ struct RestartAllowance: Sendable {
         return elapsed
     }
 
+    /// When the last `uptime` began; the first run's start where less is recorded.
+    func start(ofLast uptime: Duration) -> Timestamp? {
+        var covered = Duration.zero
+        for run in runs.reversed() {
+            let length = max(.zero, run.end.since(run.start))
+            if covered + length >= uptime { return run.end.advanced(by: covered - uptime) }
+            covered += length
+        }
+        return runs.first?.start
+    }
+
     /// All time recorded.
     var uptime: Duration {
         runs.reduce(.zero) { $0 + max(.zero, $1.end.since($1.start)) }

@@ -45,7 +45,8 @@ extension ServiceRegistry {
         for (command, result) in zip(commands, results) {
             guard case .success(let outcome) = result else { continue }
             switch (command, outcome.reply) {
-            case (.register(let registration), .registered(let reply)) where reply.result == .unchanged:
+            case (.register(let registration), .registered(let reply))
+            where reply.result == .unchanged || reply.result == .revived:
                 renew(registration.instance.key)
             case (.overrideGuard(let word), _): deadlines.override(word)
             default: continue

@@ -19,6 +19,8 @@ public final class ServiceRegistry: Sendable {
         public var clockSource: RegistryClock.Source
         /// Called while a view is brought up to a long log: the sequence reached, and the last.
         public var progress: @Sendable (UInt64, UInt64) -> Void
+        /// Of the log of decisions: for tests, which make its files fail.
+        var logOptions = SegmentedLog.Options()
 
         public init(
             dataDirectory: String,
@@ -231,7 +233,7 @@ public final class ServiceRegistry: Sendable {
     /// Finishes what waits, records the stop, and marks everything clean. Nothing may be asked of it afterwards.
     public func stop(reason: String) {
         deadlines.stop()
-        queue.enqueueUrgent(Submission(commands: [.record(.registryStopped(reason: reason))], actor: nil) { _ in })
+        queue.close(with: Submission(commands: [.record(.registryStopped(reason: reason))], actor: nil) { _ in })
         close(cleanly: true)
     }
 

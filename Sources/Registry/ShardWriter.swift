@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 import MaterializedView
 import RegistryModel
 import Synchronization
@@ -40,7 +41,13 @@ final class ShardWriter: Sendable {
     private func process(_ batch: [Submission]) {
         do {
             if mustCatchUp.load(ordering: .relaxed) {
-                try ViewCatchUp.run(parts.view, from: parts.log, hub: parts.hub, now: parts.clock.monotonic())
+                try ViewCatchUp.run(
+                    parts.view,
+                    from: parts.log,
+                    hub: parts.hub,
+                    leases: parts.leases,
+                    now: parts.clock.monotonic()
+                )
                 mustCatchUp.store(false, ordering: .relaxed)
             }
             let outcomes = try attempt(batch)
@@ -49,8 +56,15 @@ final class ShardWriter: Sendable {
             // The reserve was given up: what is still allowed gets its room.
             process(batch)
         } catch {
+            // The view grows too: with the reserve's room it catches up at the next batch.
+            if Self.isOutOfRoom(error) { _ = parts.log.enterDiskFull() }
             fail(batch, error)
         }
+    }
+
+    private static func isOutOfRoom(_ error: any Error) -> Bool {
+        let cause = (error as? CommitFailure)?.cause ?? error
+        return (cause as? ViewError)?.cause?.code == ENOSPC
     }
 
     private func fail(_ batch: [Submission], _ error: any Error) {

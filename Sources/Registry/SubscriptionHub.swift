@@ -96,9 +96,7 @@ final class SubscriptionHub: Sendable {
 
     /// - Parameter waker: called outside any lock; may be called needlessly.
     func add(_ services: WatchedServices, now: MonotonicTime, waker: Waker) -> ID {
-        let isEnded = state.withLock { $0.isEnded }
-        if isEnded { waker.end() }
-        return state.withLock { state in
+        let (id, isEnded) = state.withLock { state in
             let id = state.nextID
             state.nextID += 1
             state.entries[id] = Entry(services: services, waker: waker, wokenAt: now)
@@ -107,8 +105,10 @@ final class SubscriptionHub: Sendable {
             case .named(let names):
                 for name in names { state.byService[name, default: []].insert(id) }
             }
-            return id
+            return (id, state.isEnded)
         }
+        if isEnded { waker.end() }
+        return id
     }
 
     func remove(_ id: ID) {
