@@ -75,7 +75,15 @@ let targets: [Target] = [
     ),
 
     // Tests mirror the targets; the last runs the real programs.
-    .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport"),
+    .target(name: "TestSupport", dependencies: ["RegistryModel"], path: "Tests/TestSupport"),
+    .testTarget(
+        name: "MaterializedViewTests",
+        dependencies: ["RegistryModel", "MaterializedView", "CLMDB", "TestSupport"]
+    ),
+    .testTarget(
+        name: "RegistryTests",
+        dependencies: ["RegistryModel", "EventLog", "MaterializedView", "Registry", "TestSupport"]
+    ),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),
     .testTarget(

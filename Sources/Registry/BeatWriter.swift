@@ -6,6 +6,8 @@ import Synchronization
 /// own. A crash loses at most the last second of them, which no decision needs.
 final class BeatWriter: Sendable {
     static let interval = Duration.seconds(1)
+    /// Written at once when so many have gathered: about 64 KiB of them.
+    static let beatsAtOnce = 32_768
     /// With nothing to write, a mark this often says that the registry was up.
     static let markInterval = Duration.seconds(10)
     static let segmentLife = Duration.seconds(3_600)
@@ -45,8 +47,12 @@ final class BeatWriter: Sendable {
     }
 
     func note(_ handle: InstanceHandle, at time: Timestamp) {
-        // Does not wake the thread by itself: it looks every second.
-        gathered.quietly { $0.packer.append(handle, at: time) }
+        let isFull = gathered.quietly { state in
+            state.packer.append(handle, at: time)
+            return state.packer.count == Self.beatsAtOnce
+        }
+        // Otherwise the thread is not woken: it looks every second.
+        if isFull { gathered.withLock { _ in } }
     }
 
     func stop() {
@@ -57,7 +63,9 @@ final class BeatWriter: Sendable {
     func run(writingTo log: BeatLog) {
         var lastWrite = clock.monotonic()
         while true {
-            let isStopping = gathered.wait(timeout: Self.interval) { $0.isStopping ? true : nil } ?? false
+            let isStopping = gathered.wait(timeout: Self.interval) { state -> Bool? in
+                state.isStopping || state.packer.count >= Self.beatsAtOnce ? state.isStopping : nil
+            } ?? false
             let now = clock.now()
             let isMarkDue = now.monotonic.since(lastWrite) >= Self.markInterval
             let beats = gathered.quietly { state -> PackedHeartbeats? in

@@ -153,7 +153,7 @@ final class LeaseTable: Sendable {
             let leaseNow = state.leaseTime(now)
             var seen = MassExpiryGuard.Observation(leased: 0, beating: 0, silent: 0, overdue: 0)
             for case let lease? in state.leases {
-                guard let policy = lease.policy else { continue }
+                guard let policy = lease.policy, lease.health != .draining else { continue }
                 let silence = lease.silence(at: leaseNow)
                 if lease.health == .unhealthy {
                     // Long unhealthy: no longer part of the fleet that could vanish.

@@ -58,6 +58,8 @@ public final class ServiceRegistry: Sendable {
     let beats: BeatWriter
     let rates = RecentRates()
     private let threads: Mutex<Threads?>
+    /// A step of the clock waits to be logged.
+    private let isStepQueued = Atomic<Bool>(false)
 
     private struct Threads {
         var writer: WorkerThread
@@ -187,7 +189,7 @@ public final class ServiceRegistry: Sendable {
             $0 = Threads(
                 writer: WorkerThread(name: "hms-shard-0") { writer.run() },
                 deadlines: WorkerThread(name: "hms-deadlines") { [self] in
-                    deadlines.run { everySecond(notice) }
+                    deadlines.run { everySecond(writer, notice) }
                 },
                 beats: WorkerThread(name: "hms-beats") { [beats] in beats.run(writingTo: beatLog.value) }
             )
@@ -205,7 +207,8 @@ public final class ServiceRegistry: Sendable {
         }
     }
 
-    private func everySecond(_ notice: @escaping @Sendable (RegistryNotice) -> Void) {
+    private func everySecond(_ writer: ShardWriter, _ notice: @escaping @Sendable (RegistryNotice) -> Void) {
+        if writer.isBehind { queue.enqueueUrgent(Submission(commands: [], actor: nil) { _ in }) }
         log.resumeIfThereIsRoom()
         takeClockStep(notice)
         sampleRates()
@@ -214,11 +217,13 @@ public final class ServiceRegistry: Sendable {
 
     /// The wall clock was set: on record with its old and new time, and the log begins a new segment.
     private func takeClockStep(_ notice: @escaping @Sendable (RegistryNotice) -> Void) {
-        guard let step = clock.pendingStep() else { return }
+        guard !isStepQueued.load(ordering: .relaxed), let step = clock.pendingStep() else { return }
+        isStepQueued.store(true, ordering: .relaxed)
         notice(.warning("the wall clock was set from \(step.from) to \(step.to)"))
         queue.enqueueUrgent(
             Submission(commands: [.record(.clockStepped(from: step.from, to: step.to))], actor: nil) { [self] _ in
                 clock.takeStep(to: step.to)
+                isStepQueued.store(false, ordering: .relaxed)
                 do {
                     try log.roll()
                 } catch {

@@ -26,6 +26,11 @@ final class ShardWriter: Sendable {
     /// Events are on record that the view lacks: it must be caught up before the next batch.
     private let mustCatchUp = Atomic<Bool>(false)
 
+    /// Events are on record that the view does not show: an empty submission makes the writer try again.
+    var isBehind: Bool {
+        mustCatchUp.load(ordering: .relaxed)
+    }
+
     init(_ parts: Parts) {
         self.parts = parts
         self.handler = CommandHandler(epoch: parts.epoch)

@@ -5,7 +5,7 @@
 public struct HealthPolicy: Sendable, Equatable {
     /// How long an instance may be silent before it is unhealthy.
     public var ttl: Duration
-    /// How long a silent instance may be unhealthy before it is deregistered.
+    /// How long a silent instance may be unhealthy, or go on draining, before it is deregistered.
     public var deregisterAfter: Duration
 
     public static let `default` = HealthPolicy(ttl: .seconds(30), deregisterAfter: .seconds(600))
@@ -21,7 +21,7 @@ public struct HealthPolicy: Sendable, Equatable {
         case inTime(checkAfter: Duration)
         /// Silent for a whole ttl: becomes unhealthy, cause `heartbeat-missed`, or is protected.
         case overdue
-        /// Unhealthy and silent for the whole of `deregisterAfter`: is deregistered, cause `expired`.
+        /// Unhealthy or draining, and overdue, for the whole of `deregisterAfter`: is deregistered, cause `expired`.
         case expired
     }
 
@@ -30,9 +30,15 @@ public struct HealthPolicy: Sendable, Equatable {
     ///   - unhealthyFor: time since it became unhealthy, counted alike; ignored for any other health.
     public func verdict(_ health: Health, silentFor: Duration, unhealthyFor: Duration) -> Verdict {
         guard silentFor >= ttl else { return .inTime(checkAfter: ttl - silentFor) }
-        guard health == .unhealthy else { return .overdue }
-        return unhealthyFor >= deregisterAfter
-            ? .expired : .inTime(checkAfter: deregisterAfter - unhealthyFor)
+        let goneFor: Duration
+        switch health {
+        case .starting, .healthy, .degraded: return .overdue
+        // Whoever said itself that it was ill is given the whole time from its falling silent on.
+        case .unhealthy: goneFor = min(unhealthyFor, silentFor - ttl)
+        // Silence takes nothing from it: it gets no requests as it is.
+        case .draining: goneFor = silentFor - ttl
+        }
+        return goneFor >= deregisterAfter ? .expired : .inTime(checkAfter: deregisterAfter - goneFor)
     }
 
     /// What a beat changes, nil where it changes nothing.

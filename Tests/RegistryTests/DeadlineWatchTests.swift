@@ -147,12 +147,40 @@ struct DeadlineWatchTests {
         #expect(bench.history.last == "i0 unhealthy heartbeat-missed")
     }
 
-    @Test("draining and starting ones that fall silent are unhealthy too", arguments: [Health.draining, .starting])
-    func notServing(health: Health) throws {
+    @Test("a starting one that falls silent is unhealthy too")
+    func starting() throws {
         let bench = Bench()
-        try bench.add(1, health)
+        try bench.add(1, .starting)
         try bench.run(for: .seconds(31))
         #expect(bench.count(.unhealthy) == 1)
+    }
+
+    @Test("a draining one that falls silent goes on draining, whatever it says later, and expires in time")
+    func draining() throws {
+        let bench = Bench()
+        try bench.add(1, .draining)
+        try bench.run(for: .seconds(300))
+        #expect(bench.count(.draining) == 1)
+        try bench.beat(0..<1)
+        #expect(bench.count(.draining) == 1)
+        try bench.run(for: .seconds(629))
+        #expect(bench.count(.draining) == 1)
+        try bench.run(for: .seconds(2))
+        #expect(bench.history == ["i0 gone"])
+    }
+
+    @Test("one that said itself that it is ill has the whole time from its falling silent on")
+    func illThenSilent() throws {
+        let bench = Bench()
+        try bench.add(1, .unhealthy)
+        for _ in 0..<70 {
+            try bench.run(for: .seconds(10))
+            try bench.beat(0..<1)
+        }
+        try bench.run(for: .seconds(629))
+        #expect(bench.history == [])
+        try bench.run(for: .seconds(2))
+        #expect(bench.history == ["i0 gone"])
     }
 
     @Test("nine of nine may go: the guard counts from ten on")

@@ -156,7 +156,7 @@ struct LeaseTableTests {
             ill,
             state(2, .unhealthy, .heartbeatMissed),
             .inherited,
-            silentFor: .seconds(30),
+            silentFor: .seconds(620),
             unhealthyFor: .seconds(590),
             now: time(20)
         )
