@@ -44,7 +44,8 @@ public func readFile(_ path: String) throws -> [UInt8] {
     return bytes
 }
 
-public func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+public func writeFile(_ path: String, _ bytes: some Collection<UInt8>) throws {
+    let bytes = Array(bytes)
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw SystemFailure("open \(path)") }
     defer { close(descriptor) }
@@ -54,6 +55,10 @@ public func writeFile(_ path: String, _ bytes: [UInt8]) throws {
         guard count > 0 else { throw SystemFailure("write \(path)") }
         done += count
     }
+}
+
+public func removeFile(_ path: String) throws {
+    guard unlink(path) == 0 else { throw SystemFailure("unlink \(path)") }
 }
 
 /// Names in a directory, sorted.

@@ -1,0 +1,66 @@
+public import RegistryModel
+
+/// A ``RecordStore`` in dictionaries: the projection without LMDB.
+public struct MemoryRecordStore: RecordStore, Equatable {
+    public struct Row: Equatable, Sendable {
+        public var instance: Instance
+        public var state: InstanceState
+    }
+
+    public private(set) var instances: [InstanceKey: Row] = [:]
+    public private(set) var services: [ServiceName: ServiceRecord] = [:]
+    private var record = RegistryRecord()
+
+    public init() {}
+
+    public func state(of key: InstanceKey) throws(Never) -> InstanceState? {
+        instances[key]?.state
+    }
+
+    public func instance(_ key: InstanceKey) throws(Never) -> Instance? {
+        instances[key]?.instance
+    }
+
+    public mutating func put(_ instance: Instance, _ state: InstanceState) throws(Never) {
+        instances[instance.key] = Row(instance: instance, state: state)
+    }
+
+    public mutating func update(_ key: InstanceKey, _ state: InstanceState) throws(Never) {
+        precondition(instances[key] != nil, "only what is there is updated")
+        instances[key]?.state = state
+    }
+
+    public mutating func remove(_ key: InstanceKey) throws(Never) {
+        instances[key] = nil
+    }
+
+    public func instanceIDs(of service: ServiceName) throws(Never) -> [InstanceID] {
+        instances.keys.filter { $0.service == service }.map(\.id).sorted()
+    }
+
+    public func service(_ name: ServiceName) throws(Never) -> ServiceRecord? {
+        services[name]
+    }
+
+    public mutating func put(_ service: ServiceRecord) throws(Never) {
+        services[service.name] = service
+    }
+
+    public mutating func removeService(_ name: ServiceName) throws(Never) {
+        services[name] = nil
+    }
+
+    public func emptyServices(unchangedSince time: Timestamp) throws(Never) -> [ServiceName] {
+        services.values
+            .filter { $0.policy == nil && $0.counts.total == 0 && $0.changedAt < time }
+            .map(\.name).sorted()
+    }
+
+    public func registry() throws(Never) -> RegistryRecord {
+        record
+    }
+
+    public mutating func put(_ registry: RegistryRecord) throws(Never) {
+        record = registry
+    }
+}
