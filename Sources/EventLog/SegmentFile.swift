@@ -26,10 +26,10 @@ enum SegmentFile {
     }
 
     private static func first(of name: String) -> SequenceNumber? {
-        guard name.hasSuffix(suffix), name.utf8.count == 20 + suffix.utf8.count,
-            let number = UInt64(name.prefix(20))
-        else { return nil }
-        return SequenceNumber(number)
+        guard let number = UInt64(name.prefix(20)), number > 0 else { return nil }
+        let first = SequenceNumber(number)
+        // The one way to write it: `+` and the like are not.
+        return name == self.name(first) ? first : nil
     }
 
     private static func entries(_ directory: String) throws(EventLogError) -> [String] {
