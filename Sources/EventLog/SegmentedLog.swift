@@ -75,12 +75,13 @@ public final class SegmentedLog: DurableLog {
         options: Options = Options()
     ) throws -> (log: SegmentedLog, recovery: Recovery) {
         var recovery = Recovery()
+        let durable = max(knownDurable, cleanStop ?? .none)
         try SegmentFile.removeTemporary(directory)
         let compressor = try ZstdCompressor(level: options.compressionLevel)
         let segments = try SegmentFile.list(directory)
         guard let tail = segments.last else {
-            guard knownDurable == .none else {
-                throw EventLogError(.damaged, "\(directory) holds no log, but \(knownDurable) was durable in it")
+            guard durable == .none else {
+                throw EventLogError(.damaged, "\(directory) holds no log, but \(durable) was durable in it")
             }
             recovery.created = true
             let tree = try MerkleTree()
@@ -102,7 +103,7 @@ public final class SegmentedLog: DurableLog {
         let found = try SegmentRecovery(
             directory: directory,
             reader: reader,
-            knownDurable: knownDurable,
+            knownDurable: durable,
             wasClean: cleanStop != nil,
             failpoints: options.failpoints
         ).run(&tree)
