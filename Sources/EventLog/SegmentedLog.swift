@@ -166,10 +166,12 @@ public final class SegmentedLog: DurableLog {
         guard let first = events.first, let last = events.last else {
             return AppendReceipt(durableThrough: lastSequence, syncDuration: .zero, bytesWritten: 0)
         }
-        guard first.sequence == lastSequence.next,
-            last.sequence == lastSequence.advanced(by: events.count)
-        else {
-            throw EventLogError(.outOfOrder, "\(first.sequence) does not follow \(lastSequence)")
+        var previous = lastSequence
+        for event in events {
+            guard event.sequence == previous.next else {
+                throw EventLogError(.outOfOrder, "\(event.sequence) does not follow \(previous)")
+            }
+            previous = event.sequence
         }
         return try fatally { () throws(EventLogError) in
             if writer.end >= options.segmentBytes { try roll() }
