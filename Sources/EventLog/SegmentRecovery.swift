@@ -126,13 +126,21 @@ struct SegmentRecovery {
                 at: outcome.end
             )
         }
-        // Space that was allocated and never written is no tail.
-        guard let last = rest.lastIndex(where: { $0 != 0 }) else { return }
-        outcome.tornBytes = last + 1
-        outcome.tornFile = try keep(Array(rest[...last]))
+        if let last = rest.lastIndex(where: { $0 != 0 }), !isUnwritten(rest[...last]) {
+            outcome.tornBytes = last + 1
+            outcome.tornFile = try keep(Array(rest[...last]))
+        }
         let file = try DurableFile(path: reader.path, mode: .readWrite, failpoints: failpoints)
         try file.truncate(to: outcome.end)
         try file.sync()
+    }
+
+    /// Whether this is the head of padding and no more: space that was allocated behind the unused rest of before, and
+    /// never written, is no tail.
+    private func isUnwritten(_ bytes: ArraySlice<UInt8>) -> Bool {
+        guard bytes.count <= SkippableFrame.headBytes else { return false }
+        let head = Array(bytes) + [UInt8](repeating: 0, count: SkippableFrame.headBytes - bytes.count)
+        return head.withUnsafeBytes { SkippableFrame.head($0)?.magic == SkippableFrame.paddingMagic }
     }
 
     /// The greatest `durable through` of any sound header further on: found by what it is, not by trusting a length.
