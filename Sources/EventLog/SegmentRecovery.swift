@@ -9,7 +9,7 @@ import RegistryModel
 /// are damage, and nothing is touched.
 struct SegmentRecovery {
     struct Outcome {
-        /// Behind the last whole batch.
+        /// Behind the last whole batch, or the footer.
         var end: UInt64
         var lastSequence: SequenceNumber
         var lastTime: Timestamp
@@ -45,6 +45,7 @@ struct SegmentRecovery {
         )
         var batches: [Batch] = []
         var durable = knownDurable
+        var footer: SegmentFooter?
         scan: while true {
             switch try reader.frame(at: outcome.end, fileSize: size) {
             case .batch(let header):
@@ -54,11 +55,11 @@ struct SegmentRecovery {
                 }
                 batches.append(Batch(offset: outcome.end - header.batchBytes, header: header))
                 durable = max(durable, header.durableThrough)
-            case .footer(let footer):
-                guard footer.lastSequence == outcome.lastSequence, footer.root == tree.root else {
+            case .footer(let found):
+                guard found.lastSequence == outcome.lastSequence, found.root == tree.root else {
                     throw EventLogError.damaged("the footer is not this segment's", reader.path, at: outcome.end)
                 }
-                outcome.isSealed = true
+                footer = found
                 break scan
             case .padding, .end: break scan
             case .unsound:
@@ -74,6 +75,7 @@ struct SegmentRecovery {
             )
         }
         if !wasClean { try makeDurable(batches.filter { $0.header.lastSequence > durable }, &outcome) }
+        if let footer { try finishSeal(footer, size, &outcome) }
         return outcome
     }
 
@@ -188,5 +190,19 @@ struct SegmentRecovery {
         }
         try file.sync()
         outcome.rewrittenBatches = batches.count
+    }
+
+    /// The same for a footer, and cuts off what was allocated behind it: the last owner may not have come to that.
+    private func finishSeal(_ footer: SegmentFooter, _ size: UInt64, _ outcome: inout Outcome) throws {
+        let frame = footer.frame
+        let end = outcome.end + UInt64(frame.count)
+        if !wasClean || size != end {
+            let file = try DurableFile(path: reader.path, mode: .readWrite, failpoints: failpoints)
+            try frame.withUnsafeBytes { try file.write($0, at: outcome.end) }
+            try file.truncate(to: end)
+            try file.sync()
+        }
+        outcome.end = end
+        outcome.isSealed = true
     }
 }

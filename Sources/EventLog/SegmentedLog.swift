@@ -121,7 +121,7 @@ public final class SegmentedLog: DurableLog {
         let log = SegmentedLog(directory, stream, reader.header.identity, options, compressor, tree, writer)
         log.lastSequence = found.lastSequence
         log.lastTime = try found.lastTime > Timestamp(rawValue: .min)
-            ? found.lastTime : log.lastTimeBefore(tail, segments)
+            ? found.lastTime : LogReader(directory: directory, stream: stream).lastTime ?? found.lastTime
         log.sealedBytes = try log.bytes(of: segments.dropLast())
         log.beatsInOpenSegment = found.beats
         log.openSegmentSince = found.index.first?.firstTime
@@ -236,14 +236,6 @@ public final class SegmentedLog: DurableLog {
         _ body: (Event, UnsafeRawBufferPointer) throws -> Bool
     ) throws {
         try LogReader(directory: directory, stream: stream).forEach(from: sequence, through: lastSequence, body)
-    }
-
-    private func lastTimeBefore(_ tail: SequenceNumber, _ segments: [SequenceNumber]) throws -> Timestamp {
-        for first in segments.reversed() where first < tail {
-            let reader = try SegmentReader(directory: directory, first: first, decompressor: try ZstdDecompressor())
-            if let footer = try reader.footer()?.footer { return footer.lastTime }
-        }
-        return Timestamp(rawValue: .min)
     }
 
     private func bytes(of segments: ArraySlice<SequenceNumber>) throws -> UInt64 {
