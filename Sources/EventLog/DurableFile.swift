@@ -55,7 +55,7 @@ final class DurableFile {
         var failure: Int32?
         switch failpoints?.hit(.write) {
         case nil: break
-        case .refuse(let errno): throw .system(.writeFailed, "can't write", path, errno)
+        case .refuse(let errno): throw writeFailure(errno)
         case .short(let bytes, let errno): (limit, failure) = (min(limit, bytes), errno)
         case .crash: throw .crashed
         case .crashAfter(let bytes): (limit, failure) = (min(limit, bytes), EIO)
@@ -64,12 +64,14 @@ final class DurableFile {
         while done < limit {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[done..<limit])
             let count = retrying { pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done)) }
-            guard count > 0 else {
-                throw .system(errno == ENOSPC || errno == EDQUOT ? .diskFull : .writeFailed, "can't write", path)
-            }
+            guard count > 0 else { throw writeFailure(errno) }
             done += count
         }
-        if let failure { throw .system(.writeFailed, "can't write", path, failure) }
+        if let failure { throw writeFailure(failure) }
+    }
+
+    private func writeFailure(_ error: Int32) -> EventLogError {
+        .system(isFull(error) ? .diskFull : .writeFailed, "can't write", path, error)
     }
 
     /// Puts data, and the size where it changed, on the disk. A failure is never tried again: Linux may have dropped
@@ -114,14 +116,14 @@ final class DurableFile {
         _ what: String,
         _ call: () -> Int32
     ) throws(EventLogError) {
+        let error: Int32
         switch failpoints?.hit(operation) {
-        case nil: break
-        case .refuse(let errno), .short(_, let errno): throw .system(code, what, path, errno)
+        case nil: error = retrying(call) == 0 ? 0 : errno
+        case .refuse(let errno), .short(_, let errno): error = errno
         case .crash, .crashAfter: throw .crashed
         }
-        guard retrying(call) == 0 else {
-            let isFull = errno == ENOSPC || errno == EDQUOT
-            throw .system(code == .diskFull && !isFull ? .writeFailed : code, what, path)
+        guard error == 0 else {
+            throw .system(code == .diskFull && !isFull(error) ? .writeFailed : code, what, path, error)
         }
     }
 
@@ -150,6 +152,10 @@ extension EventLogError {
     static var crashed: EventLogError {
         EventLogError(.dead, "a failpoint ended this process's part")
     }
+}
+
+private func isFull(_ error: Int32) -> Bool {
+    error == ENOSPC || error == EDQUOT
 }
 
 /// Calls again after a signal.

@@ -8,8 +8,10 @@ import RegistryModel
 /// each batch, so that at any quiet moment the file is a whole `.zst` file.
 final class SegmentWriter {
     let firstSequence: SequenceNumber
-    /// Behind the last whole batch.
+    /// Behind the last whole batch, or the footer.
     private(set) var end: UInt64
+    /// Whether the footer is written: nothing may be appended behind it.
+    private(set) var isSealed = false
     private var allocated: UInt64
     private let file: DurableFile
     private let allocationStep: UInt64
@@ -71,6 +73,7 @@ final class SegmentWriter {
         durableThrough: SequenceNumber
     ) throws(EventLogError) -> (bytes: Int, syncDuration: Duration) {
         guard let first = events.first, let last = events.last else { return (0, .zero) }
+        precondition(!isSealed, "nothing is appended behind a footer")
         payload.removeAll(keepingCapacity: true)
         for event in events { BatchPayload.append(event.bytes, to: &payload) }
         output.removeAll(keepingCapacity: true)
@@ -103,8 +106,18 @@ final class SegmentWriter {
         return (batchBytes, ContinuousClock.now - began)
     }
 
-    /// Writes the footer, gives back what was allocated, and syncs: nothing is appended any more.
+    /// Writes the footer, gives back what was allocated, and syncs: nothing is appended any more. Where it throws, it may
+    /// be called again.
     func seal(lastSequence: SequenceNumber, lastTime: Timestamp, root: SHA256Digest) throws(EventLogError) {
+        if !isSealed { try writeFooter(lastSequence, lastTime, root) }
+        try trim()
+    }
+
+    private func writeFooter(
+        _ lastSequence: SequenceNumber,
+        _ lastTime: Timestamp,
+        _ root: SHA256Digest
+    ) throws(EventLogError) {
         let footer = SegmentFooter(lastSequence: lastSequence, lastTime: lastTime, root: root, entries: index)
         let frame = footer.frame
         try makeRoom(for: UInt64(frame.count))
@@ -114,7 +127,7 @@ final class SegmentWriter {
             throw cutBack(after: error)
         }
         end += UInt64(frame.count)
-        try trim()
+        isSealed = true
     }
 
     /// Gives back what was allocated and not used, and syncs.

@@ -174,7 +174,7 @@ public final class SegmentedLog: DurableLog {
             previous = event.sequence
         }
         return try fatally { () throws(EventLogError) in
-            if writer.end >= options.segmentBytes { try roll() }
+            if writer.isSealed || writer.end >= options.segmentBytes { try roll() }
             let written = try writer.append(events, durableThrough: lastSequence)
             for event in events { event.bytes.withUnsafeBytes { tree.append($0) } }
             lastSequence = last.sequence

@@ -32,7 +32,7 @@ struct DamageTests {
     @Test("a bit flipped in what a later header says was durable stops the opening, and nothing is changed")
     func flippedBits() throws {
         var random = SeededGenerator(usual: 42)
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let sound = try readFile(segmentPath(directory))
             let starts = [0] + (try batches(in: directory).map(\.offset))
@@ -49,7 +49,7 @@ struct DamageTests {
 
     @Test("a page of zeros within what was durable is damage")
     func lostPage() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let second = try batches(in: directory)[1].offset
             var bytes = try readFile(segmentPath(directory))
@@ -62,7 +62,7 @@ struct DamageTests {
     @Test("a last batch that is known to be durable from elsewhere is not cut, whatever it looks like")
     func lastBatch() throws {
         var random = SeededGenerator(usual: 43)
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let sound = try readFile(segmentPath(directory))
             let last = try #require(try batches(in: directory).last)
@@ -80,7 +80,7 @@ struct DamageTests {
 
     @Test("a log that ends before what is known to be durable is damaged", arguments: [13, 100] as [UInt64])
     func endsTooEarly(knownDurable: UInt64) throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let last = try #require(try batches(in: directory).last)
             let end = last.offset + Int(last.header.batchBytes)
@@ -96,7 +96,7 @@ struct DamageTests {
 
     @Test("no log at all, where something was durable, is damage and not a new log")
     func noLog() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try expectDamage(directory, at: nil, knownDurable: 1)
             try expectDamage(directory, at: nil, cleanStop: 1)
             #expect(try directoryEntries(directory) == [])
@@ -105,7 +105,7 @@ struct DamageTests {
 
     @Test("a bad footer of a sealed segment is damage where its events are known to be durable")
     func badFooter() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3])
             try log.roll()
             try removeFile(segmentPath(directory, 8))
@@ -130,7 +130,7 @@ struct DamageTests {
 
     @Test("a segment without a sound header is damage: one with a name always has one", arguments: [0, 1, 43])
     func badSegmentHeader(count: Int) throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4])
             try writeFile(segmentPath(directory), Array(try readFile(segmentPath(directory))[..<count]))
             try expectDamage(directory, at: 0)
@@ -139,7 +139,7 @@ struct DamageTests {
 
     @Test("a segment under another one's name, or of the other stream, is damage")
     func otherSegment() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4])
             let bytes = try readFile(segmentPath(directory))
             try writeFile(segmentPath(directory, 9), bytes)
@@ -158,7 +158,7 @@ struct DamageTests {
 
     @Test("files that are no segments by their name are passed over")
     func otherFiles() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             for name in ["00000000000000000000", "+0000000000000000009", "0000000000000000009", "99999999999999999999"] {
                 try writeFile(directory + "/" + name + ".hmslog.zst", [1, 2, 3])
             }

@@ -99,7 +99,7 @@ private func expectReading(_ log: some DurableLog) throws {
 struct DurableLogTests {
     @Test("SegmentedLog conforms, in one segment or in many", arguments: [1 << 30, 1_500, 1] as [UInt64])
     func segmentedLog(segmentBytes: UInt64) throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let options = SegmentedLog.Options.small(segmentBytes: segmentBytes)
             try expectDurableLog(try openLog(directory, options: options).log) { log in
                 try openLog(directory, knownDurable: log.lastSequence.rawValue, options: options).log
@@ -109,7 +109,7 @@ struct DurableLogTests {
 
     @Test("SegmentedLog conforms when it is closed cleanly in between")
     func cleanStops() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let options = SegmentedLog.Options.small(segmentBytes: 1_500)
             try expectDurableLog(try openLog(directory, options: options).log) { log in
                 try log.closeCleanly()

@@ -10,7 +10,7 @@ import Testing
 struct RecoveryTests {
     @Test("a first opening begins a log of the identity it is given; later ones keep it")
     func identity() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let (log, recovery) = try openLog(directory)
             #expect(recovery == SegmentedLog.Recovery(created: true))
             #expect(log.identity == testIdentity)
@@ -28,7 +28,7 @@ struct RecoveryTests {
 
     @Test("after an unclean end the batches above what is durable are written and synced again, byte for byte")
     func rewrittenTail() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let before = try contents(of: directory)
             // What is known from elsewhere, and how many batches end above it. The last header knows of 7.
@@ -46,7 +46,7 @@ struct RecoveryTests {
 
     @Test("a rewrite that fails keeps the log from opening", arguments: [Failpoints.Operation.write, .sync])
     func failedRewrite(operation: Failpoints.Operation) throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3])
             let failpoints = Failpoints()
             failpoints.arm(operation, .refuse(EIO))
@@ -57,7 +57,7 @@ struct RecoveryTests {
 
     @Test("after a clean stop nothing is written")
     func cleanStop() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3, 5])
             try log.closeCleanly()
             let before = try contents(of: directory)
@@ -74,7 +74,7 @@ struct RecoveryTests {
 
     @Test("a clean stop gives back what was allocated, and nothing can be appended behind it")
     func trimmed() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3, 5])
             #expect(try readFile(segmentPath(directory)).count > Int(log.bytesOnDisk))
             try log.closeCleanly()
@@ -87,7 +87,7 @@ struct RecoveryTests {
 
     @Test("segments that were never given their name are removed")
     func unnamedSegments() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4])
             try writeFile(segmentPath(directory, 5) + ".new", [1, 2, 3])
             try expectHistory(try openLog(directory).log, 4)
@@ -97,7 +97,7 @@ struct RecoveryTests {
 
     @Test("an end between the sealing of a segment and the next one's appearance is finished")
     func sealedWithoutNext() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3])
             try log.roll()
             try removeFile(segmentPath(directory, 8))
@@ -114,7 +114,7 @@ struct RecoveryTests {
 
     @Test("a footer that stands before its segment was cut to size is finished too")
     func untrimmedFooter() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3])
             try log.roll()
             let sealed = try readFile(segmentPath(directory))
@@ -134,7 +134,7 @@ struct RecoveryTests {
 
     @Test("a half-written footer is a torn tail: the segment goes on")
     func tornFooter() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3])
             try log.roll()
             let sealed = try readFile(segmentPath(directory))
@@ -153,7 +153,7 @@ struct RecoveryTests {
 
     @Test("the last time is that of the segment before, when the open one holds nothing")
     func lastTime() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4])
             try log.roll()
             #expect(try openLog(directory).log.lastTime == history(4, 4)[0].time)

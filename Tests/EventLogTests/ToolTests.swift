@@ -24,7 +24,7 @@ func decodedByTools(_ path: String) throws -> String {
 struct ToolTests {
     @Test("read a live log's segments at any quiet moment")
     func liveLog() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try openLog(directory, options: .small(segmentBytes: 4_000)).log
             try expectOrdinaryZstd(segmentPath(directory))
             for last in stride(from: 20 as UInt64, through: 200, by: 20) {
@@ -47,7 +47,7 @@ struct ToolTests {
 
     @Test("read a log after recovery, and after a clean stop")
     func afterwards() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             let log = try makeLog(directory, batches: [4, 3, 5])
             try writeFile(segmentPath(directory), try readFile(segmentPath(directory)).dropLast(4_000))
             _ = log
@@ -62,7 +62,7 @@ struct ToolTests {
 
     @Test("read a segment whose allocated space was left as zeros")
     func zeros() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4])
             let end = try #require(try batches(in: directory).last.map { $0.offset + Int($0.header.batchBytes) })
             let bytes = try readFile(segmentPath(directory))

@@ -9,7 +9,7 @@ import Testing
 struct TornTailTests {
     /// A log of three batches, 4 + 3 + 5 events; the last one is not known to be durable.
     private func withLog(_ body: (_ directory: String, _ last: Int, _ end: Int, _ bytes: [UInt8]) throws -> Void) throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let all = try batches(in: directory)
             let last = try #require(all.last)
@@ -93,7 +93,7 @@ struct TornTailTests {
 
     @Test("space allocated behind the unused rest of before, and never written, is no tail")
     func grownAllocation() throws {
-        try withTemporaryDirectory { directory in
+        try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4])
             let bytes = try readFile(segmentPath(directory))
             try writeFile(segmentPath(directory), bytes + [UInt8](repeating: 0, count: 4_096))

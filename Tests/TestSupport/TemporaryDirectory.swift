@@ -1,8 +1,11 @@
 import Glibc
 
+/// Where files live in memory, if there is such a place: a sync costs nothing there.
+public let memoryDirectory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+
 /// Runs `body` with a fresh directory, which is gone afterwards, whatever happened.
-public func withTemporaryDirectory<R>(_ body: (String) throws -> R) throws -> R {
-    let directory = try makeTemporaryDirectory()
+public func withTemporaryDirectory<R>(in parent: String = "/tmp", _ body: (String) throws -> R) throws -> R {
+    let directory = try makeTemporaryDirectory(in: parent)
     defer { removeTree(directory) }
     return try body(directory)
 }
@@ -12,7 +15,7 @@ public func withTemporaryDirectory<R>(
     isolation: isolated (any Actor)? = #isolation,
     _ body: (String) async throws -> R
 ) async throws -> R {
-    let directory = try makeTemporaryDirectory()
+    let directory = try makeTemporaryDirectory(in: "/tmp")
     defer { removeTree(directory) }
     return try await body(directory)
 }
@@ -84,8 +87,8 @@ public struct SystemFailure: Error, CustomStringConvertible {
 }
 
 /// Not below `$TMPDIR`, which may be long: a Unix socket's path has 107 bytes.
-private func makeTemporaryDirectory() throws -> String {
-    var template = Array("/tmp/hms-test-XXXXXX".utf8CString)
+private func makeTemporaryDirectory(in parent: String) throws -> String {
+    var template = Array("\(parent)/hms-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemFailure("mkdtemp") }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
