@@ -11,6 +11,8 @@ public struct Epoch: RawRepresentable, Hashable, Sendable, CustomStringConvertib
     /// Sixteen lower-case hexadecimal digits.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count == 16, let value = UInt64(text, radix: 16) else { return nil }
+        // The one way to write it: no sign, no upper case.
+        guard text == paddedHex(value) else { return nil }
         self.rawValue = value
     }
 

@@ -88,8 +88,13 @@ public struct InstanceKey: Hashable, Comparable, Sendable, CustomStringConvertib
     }
 }
 
-/// At most 80 characters of what somebody sent, in quotation marks, control characters as `?`.
+/// At most 80 code points of what somebody sent, in quotation marks, control characters as `?`.
 func quoted(_ text: String) -> String {
-    let shown = text.prefix(80).map { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } ? $0 : "?" }
-    return "\"" + String(shown) + (text.count > 80 ? "…" : "") + "\""
+    // Scalars: a single character may be as long as its sender likes.
+    let scalars = text.unicodeScalars
+    var shown = String.UnicodeScalarView()
+    for scalar in scalars.prefix(80) {
+        shown.append(scalar.value >= 0x20 && scalar.value != 0x7F ? scalar : "?")
+    }
+    return "\"" + String(shown) + (scalars.dropFirst(80).isEmpty ? "" : "…") + "\""
 }
