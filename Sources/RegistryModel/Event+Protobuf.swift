@@ -28,12 +28,18 @@ extension Event {
         } catch {
             throw RegistryModelError(.malformedEvent, "not an hms.log.v1.Event: \(error)")
         }
+        let kind: EventKind
+        do throws(RegistryModelError) {
+            kind = try EventKind(message)
+        } catch {
+            throw RegistryModelError(.malformedEvent, error.message)
+        }
         self.init(
             sequence: SequenceNumber(message.sequence),
             time: Timestamp(rawValue: message.timeUnixNs),
             actor: message.hasActor ? Actor(message.actor) : nil,
             requestID: message.requestID,
-            kind: try EventKind(message)
+            kind: kind
         )
     }
 }
