@@ -16,6 +16,9 @@ public final class BeatLog {
         cleanStop: Bool,
         options: SegmentedLog.Options = .init()
     ) throws -> BeatLog {
+        // Only `seal` ends a segment: each sealed one goes on record in the log.
+        var options = options
+        options.segmentBytes = .max
         let (log, _) = try SegmentedLog.open(
             directory: directory,
             stream: .beats,

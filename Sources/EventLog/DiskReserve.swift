@@ -17,6 +17,7 @@ public final class DiskReserve {
     ///
     /// - Throws: `disk-full` where there isn't that much; none is taken then.
     public func ensure() throws(EventLogError) {
+        guard !isHeld else { return }
         do {
             let file = try DurableFile(path: path, mode: .create)
             try file.allocate(at: 0, length: bytes)
