@@ -53,7 +53,8 @@ public struct LogReader {
     /// Events from `first` through `last` in order, until `body` returns false.
     ///
     /// - Parameter body: the event and its bytes, which are valid for the time of the call.
-    /// - Throws: `damaged` where a batch that later ones follow is not sound.
+    /// - Throws: `damaged` where a batch of a segment that others follow is not sound. In the last segment such a batch
+    ///   is taken for one that is being written: the events end there.
     public func forEach(
         from first: SequenceNumber,
         through last: SequenceNumber? = nil,
@@ -102,7 +103,7 @@ public struct LogReader {
             let isLast = index == segments.count - 1
             var start = segment.start
             if !isLast, let footer = try segment.footer()?.footer {
-                start = footer.entries.last(where: seek)?.offset ?? start
+                start = footer.entries.prefix(while: seek).last?.offset ?? start
             }
             var goesOn = true
             try forEachBatch(of: segment, from: start, isLast: isLast) { header, offset in
