@@ -63,12 +63,13 @@ public struct LogReader {
         try forEachEvent(
             startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
             isWanted: { $0.lastSequence >= first && $0.firstSequence <= last ?? $0.firstSequence },
-            seek: { $0.firstSequence <= first }
-        ) { event, bytes in
-            if event.sequence < first { return true }
-            if let last, event.sequence > last { return false }
-            return try body(event, bytes)
-        }
+            seek: { $0.firstSequence <= first },
+            body: { event, bytes in
+                if event.sequence < first { return true }
+                if let last, event.sequence > last { return false }
+                return try body(event, bytes)
+            }
+        )
     }
 
     /// Events whose time is in `since ..< until`, in order of sequence. Where the clock was set back, several stretches
@@ -81,11 +82,12 @@ public struct LogReader {
         try forEachEvent(
             startingIn: { _ in 0 },
             isWanted: { batch in batch.lastTime >= since && until.map { batch.firstTime < $0 } ?? true },
-            seek: { $0.firstTime < since }
-        ) { event, bytes in
-            guard event.time >= since, until.map({ event.time < $0 }) ?? true else { return true }
-            return try body(event, bytes)
-        }
+            seek: { $0.firstTime < since },
+            body: { event, bytes in
+                guard event.time >= since, until.map({ event.time < $0 }) ?? true else { return true }
+                return try body(event, bytes)
+            }
+        )
     }
 
     // MARK: Walking
@@ -94,7 +96,7 @@ public struct LogReader {
         startingIn chooseSegment: ([SequenceNumber]) -> Int,
         isWanted: (BatchHeader) -> Bool,
         seek: (SegmentFooter.Entry) -> Bool,
-        _ body: (Event, UnsafeRawBufferPointer) throws -> Bool
+        body: (Event, UnsafeRawBufferPointer) throws -> Bool
     ) throws {
         let segments = try segments()
         guard !segments.isEmpty else { return }

@@ -133,7 +133,9 @@ final class SegmentReader {
     ) throws(EventLogError) -> Int {
         let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, EventLogError> in
             do throws(EventLogError) {
-                return .success(try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: offset))
+                return .success(
+                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: offset)
+                )
             } catch {
                 return .failure(error)
             }

@@ -147,7 +147,7 @@ final class SegmentWriter {
         let from = max(allocated, end)
         do {
             try file.allocate(at: from, length: target - from)
-        } catch where error.code == .diskFull {
+        } catch  where error.code == .diskFull {
             // Not even a step ahead: perhaps just what is needed.
             try file.allocate(at: from, length: needed + UInt64(SkippableFrame.headBytes) - from)
             allocated = needed + UInt64(SkippableFrame.headBytes)

@@ -120,7 +120,8 @@ public final class SegmentedLog: DurableLog {
         )
         let log = SegmentedLog(directory, stream, reader.header.identity, options, compressor, tree, writer)
         log.lastSequence = found.lastSequence
-        log.lastTime = try found.lastTime > Timestamp(rawValue: .min)
+        log.lastTime =
+            try found.lastTime > Timestamp(rawValue: .min)
             ? found.lastTime : LogReader(directory: directory, stream: stream).lastTime ?? found.lastTime
         log.sealedBytes = try log.bytes(of: segments.dropLast())
         log.beatsInOpenSegment = found.beats
@@ -259,7 +260,9 @@ public final class SegmentedLog: DurableLog {
         var total: UInt64 = 0
         for first in segments {
             var status = stat()
-            if stat(directory + "/" + SegmentFile.name(first), &status) == 0 { total += UInt64(clamping: status.st_size) }
+            if stat(directory + "/" + SegmentFile.name(first), &status) == 0 {
+                total += UInt64(clamping: status.st_size)
+            }
         }
         return total
     }

@@ -33,7 +33,15 @@ struct BeatLogTests {
             let seal = try #require(try log.seal())
             let hasher = try SHA256Hasher()
             try readFile(segmentPath(directory)).withUnsafeBytes { hasher.update($0) }
-            #expect(seal == BeatsSeal(first: SequenceNumber(1), last: SequenceNumber(5), count: 530, sha256: hasher.finalize().bytes))
+            #expect(
+                seal
+                    == BeatsSeal(
+                        first: SequenceNumber(1),
+                        last: SequenceNumber(5),
+                        count: 530,
+                        sha256: hasher.finalize().bytes
+                    )
+            )
             try expectOrdinaryZstd(segmentPath(directory))
             #expect(try log.seal() == nil)
             _ = try log.append(beats(2), time: Sample.time)

@@ -159,7 +159,8 @@ struct DamageTests {
     @Test("files that are no segments by their name are passed over")
     func otherFiles() throws {
         try withTemporaryDirectory(in: memoryDirectory) { directory in
-            for name in ["00000000000000000000", "+0000000000000000009", "0000000000000000009", "99999999999999999999"] {
+            for name in ["00000000000000000000", "+0000000000000000009", "0000000000000000009", "99999999999999999999"]
+            {
                 try writeFile(directory + "/" + name + ".hmslog.zst", [1, 2, 3])
             }
             try writeFile(directory + "/00000000000000000009.hmslog.zst.torn", [1, 2, 3])

@@ -47,7 +47,10 @@ struct FailpointTests {
         return acknowledged
     }
 
-    @Test("at the n-th operation cost nothing that was acknowledged and leave nothing half-written", arguments: Fault.all)
+    @Test(
+        "at the n-th operation cost nothing that was acknowledged and leave nothing half-written",
+        arguments: Fault.all
+    )
     func everyOperation(fault: Fault) throws {
         let dry = Failpoints()
         try withTemporaryDirectory(in: memoryDirectory) { _ = work($0, dry) }
@@ -112,7 +115,10 @@ struct FailpointTests {
         }
     }
 
-    @Test("where a half-written append can't be cut off, nobody may append", arguments: [Failpoints.Operation.truncate, .sync])
+    @Test(
+        "where a half-written append can't be cut off, nobody may append",
+        arguments: [Failpoints.Operation.truncate, .sync]
+    )
     func failedCut(operation: Failpoints.Operation) throws {
         try withTemporaryDirectory(in: memoryDirectory) { directory in
             let failpoints = Failpoints()

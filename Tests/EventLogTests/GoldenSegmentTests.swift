@@ -16,11 +16,23 @@ struct GoldenSegmentTests {
         let instance = goldenInstance
         let key = instance.key
         let handle = SequenceNumber(2)
-        let change = HealthChange(key: key, handle: handle, from: .starting, to: .degraded, cause: .reported, detail: "slow \"db\"")
+        let change = HealthChange(
+            key: key,
+            handle: handle,
+            from: .starting,
+            to: .degraded,
+            cause: .reported,
+            detail: "slow \"db\""
+        )
         var external = Sample.instance("partner", "external", host: "api.example.org", port: 443)
         external.externalURL = "https://api.example.org/health"
         external.lease = .permanent
-        let beats = PackedHeartbeats(follows: handle, baseUnixMilliseconds: 1_795_529_112_400, count: 2, packed: [0, 2, 2, 5])
+        let beats = PackedHeartbeats(
+            follows: handle,
+            baseUnixMilliseconds: 1_795_529_112_400,
+            count: 2,
+            packed: [0, 2, 2, 5]
+        )
         let seal = BeatsSeal(first: handle, last: handle.next, count: 12, sha256: (0..<32).map { UInt8($0) })
         let report = ProtectionReport(expected: 30, seen: 4, why: "26 of 30 would expire within one ttl")
         let kinds: [EventKind] = [
@@ -28,12 +40,17 @@ struct GoldenSegmentTests {
             .healthChanged(change), .servicePolicySet(key.service, MeshPolicy(retries: 0, timeoutMilliseconds: 800)),
             .servicePolicyRemoved(key.service), .externalServiceAdded(external),
             .externalServiceRemoved(external.key.service), .heartbeats(beats), .beatsSealed(seal),
-            .clockStepped(from: Sample.time, to: Sample.time.advanced(by: .seconds(-3_600))), .protectionStarted(report),
+            .clockStepped(from: Sample.time, to: Sample.time.advanced(by: .seconds(-3_600))),
+            .protectionStarted(report),
             .guardOverridden(.hold), .guardOverridden(.release), .protectionEnded(report),
-            .instanceDraining(key, handle: handle), .instanceDeregistered(key, handle: handle, cause: .requested), .unknown,
+            .instanceDraining(key, handle: handle), .instanceDeregistered(key, handle: handle, cause: .requested),
+            .unknown,
             .registryStopped(reason: "SIGTERM"),
         ]
-        let actors: [Actor?] = [nil, Actor(.uid(1_000)), Actor(.token("t-1"), peer: "10.0.0.9:4711"), Actor(.spiffeID("spiffe://example.org/a"))]
+        let actors: [Actor?] = [
+            nil, Actor(.uid(1_000)), Actor(.token("t-1"), peer: "10.0.0.9:4711"),
+            Actor(.spiffeID("spiffe://example.org/a")),
+        ]
         return kinds.enumerated().map { index, kind in
             Event(
                 sequence: SequenceNumber(UInt64(index) + 1),

@@ -8,7 +8,8 @@ import Testing
 @Suite("Torn tails")
 struct TornTailTests {
     /// A log of three batches, 4 + 3 + 5 events; the last one is not known to be durable.
-    private func withLog(_ body: (_ directory: String, _ last: Int, _ end: Int, _ bytes: [UInt8]) throws -> Void) throws {
+    private func withLog(_ body: (_ directory: String, _ last: Int, _ end: Int, _ bytes: [UInt8]) throws -> Void) throws
+    {
         try withTemporaryDirectory(in: memoryDirectory) { directory in
             try makeLog(directory, batches: [4, 3, 5])
             let all = try batches(in: directory)
@@ -36,7 +37,10 @@ struct TornTailTests {
         case zeros
     }
 
-    @Test("a cut at any byte of the last batch costs that batch only, and what there was is kept", arguments: Rest.allCases)
+    @Test(
+        "a cut at any byte of the last batch costs that batch only, and what there was is kept",
+        arguments: Rest.allCases
+    )
     private func everyCut(rest: Rest) throws {
         try withLog { directory, last, end, bytes in
             for cut in last..<end {
@@ -117,7 +121,9 @@ struct TornTailTests {
                 #expect(recovery.tornFile == segmentPath(directory) + suffix)
                 expected.append(garbage)
             }
-            let kept = try directoryEntries(directory).filter { $0.contains(".torn") }.map { try readFile(directory + "/" + $0) }
+            let kept = try directoryEntries(directory).filter { $0.contains(".torn") }.map {
+                try readFile(directory + "/" + $0)
+            }
             #expect(kept == expected)
         }
     }

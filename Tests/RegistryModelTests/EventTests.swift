@@ -26,7 +26,10 @@ struct EventTests {
         }
     }
 
-    @Test("truncations and flipped bits are an event or malformed, never a crash", arguments: 0..<SeededGenerator.eventKinds)
+    @Test(
+        "truncations and flipped bits are an event or malformed, never a crash",
+        arguments: 0..<SeededGenerator.eventKinds
+    )
     func hostileBytes(kind: Int) throws {
         var random = SeededGenerator(usual: UInt64(100 + kind))
         for _ in 0..<5 {
@@ -73,7 +76,10 @@ struct HeartbeatPackingTests {
 
     private func unpack(_ beats: PackedHeartbeats) throws(RegistryModelError) -> [Beat] {
         var found: [Beat] = []
-        try beats.forEach { handle, time in found.append(Beat(time: time.rawValue, handle: handle.rawValue)) }
+        func take(_ handle: InstanceHandle, _ time: Timestamp) {
+            found.append(Beat(time: time.rawValue, handle: handle.rawValue))
+        }
+        try beats.forEach(take)
         return found
     }
 

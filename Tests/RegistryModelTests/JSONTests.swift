@@ -131,7 +131,8 @@ struct JSONTests {
             #expect(throws: malformed) { _ = try parse(nested(deepest + 1)) }
             #expect(throws: malformed) { _ = try parse(nested(100_000)) }
             #expect(throws: malformed) {
-                try JSONReader.parse(Array(nested(100_000).utf8)) { (json) throws(RegistryModelError) in try json.skip() }
+                try JSONReader.parse(Array(nested(100_000).utf8)) { (json) throws(RegistryModelError) in try json.skip()
+                }
             }
         }
         // Beside one another costs no depth.
@@ -153,7 +154,8 @@ struct JSONTests {
     @Test(
         "what is not JSON is refused",
         arguments: [
-            "", " ", "nul", "truth", "nullx", "[1,]", "[,1]", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}", "[1 2]", "1 2",
+            "", " ", "nul", "truth", "nullx", "[1,]", "[,1]", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "{1:1}", "[1 2]",
+            "1 2",
             "'a'", "// c\n1", "[1]]", "NaN", "Infinity", "+1", ".5", "1.", "1e", "1e+", "-", "--1", "01", "-01", "0x1",
             #""\x""#, #""\u12""#, #""\u12G4""#, #""\ud800""#, #""\ud800x""#, #""\ud800\n""#, #""\udc00""#,
             #""\ud800\ud800""#, #""\ud800\u0041""#, "\"a\nb\"", "\"a\u{1}b\"", #""a\"#, "\u{feff}1",
@@ -165,7 +167,9 @@ struct JSONTests {
 
     @Test("bytes that are not UTF-8 are refused in any string")
     func hostileBytes() {
-        let hostile: [[UInt8]] = [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80]]
+        let hostile: [[UInt8]] = [
+            [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80],
+        ]
         for bytes in hostile {
             #expect(throws: malformed) { _ = try parse([0x22] + bytes + [0x22]) }
             #expect(throws: malformed) { _ = try parse(Array(#""\n"#.utf8) + bytes + [0x22]) }

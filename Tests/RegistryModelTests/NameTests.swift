@@ -7,7 +7,10 @@ private let invalid = RegistryModelError(.invalidField, "")
 
 @Suite("Names")
 struct NameTests {
-    @Test("a DNS label is a service name", arguments: ["a", "7", "billing", "a-b", "a--b", "0a9", String(repeating: "a", count: 63)])
+    @Test(
+        "a DNS label is a service name",
+        arguments: ["a", "7", "billing", "a-b", "a--b", "0a9", String(repeating: "a", count: 63)]
+    )
     func serviceNames(_ text: String) throws {
         #expect(try ServiceName(text).description == text)
     }
@@ -32,7 +35,10 @@ struct NameTests {
         #expect(throws: invalid) { _ = try ServiceName(text) }
     }
 
-    @Test("instance ids", arguments: ["a", "A-1", "host.example.org-8080", "a:b_c", String(repeating: "x", count: 128)])
+    @Test(
+        "instance ids",
+        arguments: ["a", "A-1", "host.example.org-8080", "a:b_c", String(repeating: "x", count: 128)]
+    )
     func instanceIDs(_ text: String) throws {
         #expect(try InstanceID(text).description == text)
     }
@@ -45,14 +51,20 @@ struct NameTests {
         #expect(throws: invalid) { _ = try InstanceID(text) }
     }
 
-    @Test("endpoints", arguments: [("10.1.3.4", "10.1.3.4:1"), ("fe80::1%eth0", "[fe80::1%eth0]:1"), ("a.example", "a.example:1")])
+    @Test(
+        "endpoints",
+        arguments: [("10.1.3.4", "10.1.3.4:1"), ("fe80::1%eth0", "[fe80::1%eth0]:1"), ("a.example", "a.example:1")]
+    )
     func endpoints(_ host: String, _ shown: String) throws {
         #expect(try Endpoint(host: host, port: 1).description == shown)
     }
 
     @Test(
         "what can't be dialled",
-        arguments: ["", ".a", "-a", "a b", "a/b", "1:2", "::g", "fe80::1%", "[::1]", "é", "a\u{0}", String(repeating: "a", count: 254)]
+        arguments: [
+            "", ".a", "-a", "a b", "a/b", "1:2", "::g", "fe80::1%", "[::1]", "é", "a\u{0}",
+            String(repeating: "a", count: 254),
+        ]
     )
     func badEndpoints(_ host: String) {
         #expect(throws: invalid) { _ = try Endpoint(host: host, port: 1) }
@@ -70,7 +82,10 @@ struct NameTests {
     func epochs() {
         #expect(Epoch("00000000000000ff")?.rawValue == 255)
         #expect(Epoch(rawValue: 255).description == "00000000000000ff")
-        for text in ["", "ff", "00000000000000FF", "+0000000000000ff", "-0000000000000ff", "0000000000000000f", "000000000000000g"] {
+        for text in [
+            "", "ff", "00000000000000FF", "+0000000000000ff", "-0000000000000ff", "0000000000000000f",
+            "000000000000000g",
+        ] {
             #expect(Epoch(text) == nil, "\(text)")
         }
         #expect(RegistryID(rawValue: 0x1234).short == "00000000")

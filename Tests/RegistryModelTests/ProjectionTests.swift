@@ -26,7 +26,13 @@ struct ProjectionTests {
 
     private func change(_ handle: UInt64, to health: Health) -> EventKind {
         .healthChanged(
-            HealthChange(key: instance.key, handle: SequenceNumber(handle), from: .starting, to: health, cause: .reported)
+            HealthChange(
+                key: instance.key,
+                handle: SequenceNumber(handle),
+                from: .starting,
+                to: health,
+                cause: .reported
+            )
         )
     }
 
@@ -80,7 +86,10 @@ struct ProjectionTests {
     func staleServices() throws {
         var fold = Fold()
         fold.apply(.instanceRegistered(instance, health: .healthy), at: Timestamp(rawValue: 0))
-        fold.apply(.instanceDeregistered(instance.key, handle: SequenceNumber(1), cause: .expired), at: Timestamp(rawValue: 0))
+        fold.apply(
+            .instanceDeregistered(instance.key, handle: SequenceNumber(1), cause: .expired),
+            at: Timestamp(rawValue: 0)
+        )
         let kept = Sample.key("kept", "x").service
         fold.apply(.servicePolicySet(kept, MeshPolicy(retries: 1)), at: Timestamp(rawValue: 0))
         let day = Timestamp(rawValue: 0).advanced(by: Projection.emptyServiceLifetime)

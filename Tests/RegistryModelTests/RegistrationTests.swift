@@ -65,7 +65,8 @@ struct RegistrationTests {
     }
 
     static let withinBounds = [
-        #""appPort":1"#, #""appPort":65535"#, #""weight":0"#, #""weight":10000"#, #""ttlMs":1000"#, #""ttlMs":86400000"#,
+        #""appPort":1"#, #""appPort":65535"#, #""weight":0"#, #""weight":10000"#, #""ttlMs":1000"#,
+        #""ttlMs":86400000"#,
         "\"version\":\(quoted(128))", "\"zone\":\(quoted(128))", "\"startId\":\(quoted(128))", "\"tags\":\(list(32))",
         "\"tags\":[\(quoted(128))]", "\"repeatable\":\(list(64))", "\"metadata\":{\"k\":\(quoted(4_095))}",
         #""protocol":"""#, #""protocol":"http1""#, #""metadata":{}"#, #""status":"unhealthy""#,
@@ -76,7 +77,8 @@ struct RegistrationTests {
         #""ttlMs":86400001"#, "\"version\":\(quoted(129))", "\"zone\":\(quoted(129))", "\"keyLineage\":\(quoted(129))",
         "\"tlsCert\":\(quoted(129))", "\"startId\":\(quoted(129))", "\"tags\":[\(quoted(129))]", #""tags":["a\u0000"]"#,
         #""version":"\u007f""#, "\"metadata\":{\"k\":\(quoted(4_096))}", #""metadata":{"":"v"}"#,
-        #""metadata":{"k":"1","k":"2"}"#, #""protocol":"h3""#, #""status":"draining""#, #""status":"fine""#, #""port":0"#,
+        #""metadata":{"k":"1","k":"2"}"#, #""protocol":"h3""#, #""status":"draining""#, #""status":"fine""#,
+        #""port":0"#,
         #""port":70000"#, #""ip":"no host""#, #""service":"-""#, #""id":"""#, "\"repeatable\":[\(quoted(129))]",
     ]
 
@@ -102,7 +104,10 @@ struct RegistrationTests {
         #expect(throws: RegistryModelError(.malformedJSON, "")) { _ = try read(members: member) }
     }
 
-    @Test("an unknown key is refused with the nearest known one", arguments: [("wieght", "weight"), ("apPort", "appPort"), ("tag", "tags")])
+    @Test(
+        "an unknown key is refused with the nearest known one",
+        arguments: [("wieght", "weight"), ("apPort", "appPort"), ("tag", "tags")]
+    )
     func unknown(_ name: String, _ nearest: String) {
         let error = #expect(throws: RegistryModelError(.unknownField, "")) { _ = try read(members: "\"\(name)\":1") }
         #expect(error?.message.hasSuffix("did you mean \(nearest)?") == true, "\(error?.message ?? "")")
@@ -140,7 +145,9 @@ struct RegistrationTests {
     @Test("policies are bounded, and null is as good as nothing")
     func policies() throws {
         func policy(_ json: String) throws(RegistryModelError) -> MeshPolicy {
-            try JSONReader.parse(Array(json.utf8)) { (reader) throws(RegistryModelError) in try MeshPolicy(from: &reader) }
+            try JSONReader.parse(Array(json.utf8)) { (reader) throws(RegistryModelError) in
+                try MeshPolicy(from: &reader)
+            }
         }
         let full = MeshPolicy(
             retries: 10,
@@ -156,7 +163,8 @@ struct RegistrationTests {
         }
         #expect(try policy(#"{"retries":null,"ttlMs":null}"#) == MeshPolicy())
         for json in [
-            #"{"retries":11}"#, #"{"timeoutMs":0}"#, #"{"timeoutMs":3600001}"#, #"{"perTryTimeoutMs":0}"#, #"{"ttlMs":999}"#,
+            #"{"retries":11}"#, #"{"timeoutMs":0}"#, #"{"timeoutMs":3600001}"#, #"{"perTryTimeoutMs":0}"#,
+            #"{"ttlMs":999}"#,
             #"{"deregisterAfterMs":2592000001}"#,
         ] {
             #expect(throws: RegistryModelError(.invalidField, "")) { _ = try policy(json) }
