@@ -59,13 +59,14 @@ struct TornTailTests {
         }
     }
 
-    @Test("a bit flipped anywhere in a batch above what is durable costs that batch only")
+    @Test("a bit flipped in a batch above what is durable costs that batch only")
     func flippedBits() throws {
         var random = SeededGenerator(usual: 41)
         try withLog { directory, last, end, bytes in
             for _ in 0..<60 {
                 var flipped = bytes
-                let at = last + random.below(end - last)
+                // In its header or its checksum: zstd has bits in between that mean nothing.
+                let at = random.oneIn(4) ? end - 1 - random.below(4) : last + random.below(BatchHeader.frameBytes)
                 flipped[at] ^= 1 << UInt8(random.below(8))
                 let recovery = try open(directory, flipped)
                 let kept = try readFile(try #require(recovery.tornFile))
