@@ -76,6 +76,9 @@ let targets: [Target] = [
 
     // Tests mirror the targets; the last runs the real programs.
     .target(name: "TestSupport", dependencies: ["RegistryModel"], path: "Tests/TestSupport"),
+    .testTarget(name: "RegistryModelTests", dependencies: ["RegistryModel", "TestSupport"]),
+    .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"]),
+    .testTarget(name: "EventLogTests", dependencies: ["EventLog", "RegistryModel", "OpenSSLCrypto", "TestSupport"]),
     .testTarget(
         name: "MaterializedViewTests",
         dependencies: ["RegistryModel", "MaterializedView", "CLMDB", "TestSupport"]

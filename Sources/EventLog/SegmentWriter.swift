@@ -148,12 +148,24 @@ final class SegmentWriter {
         do {
             try file.allocate(at: from, length: target - from)
         } catch  where error.code == .diskFull {
+            // A part may have been allocated before the disk was full, and then belongs to the file.
+            allocated = max(allocated, try file.size())
             // Not even a step ahead: perhaps just what is needed.
-            try file.allocate(at: from, length: needed + UInt64(SkippableFrame.headBytes) - from)
-            allocated = needed + UInt64(SkippableFrame.headBytes)
+            try makeBareRoom(needed + UInt64(SkippableFrame.headBytes))
             return
         }
         allocated = target
+    }
+
+    private func makeBareRoom(_ target: UInt64) throws(EventLogError) {
+        guard target > allocated else { return }
+        do {
+            try file.allocate(at: allocated, length: target - allocated)
+            allocated = target
+        } catch {
+            allocated = max(allocated, try file.size())
+            throw error
+        }
     }
 
     private func appendPaddingHead(behind position: UInt64) {

@@ -63,9 +63,10 @@ final class BeatWriter: Sendable {
     func run(writingTo log: BeatLog) {
         var lastWrite = clock.monotonic()
         while true {
-            let isStopping = gathered.wait(timeout: Self.interval) { state -> Bool? in
-                state.isStopping || state.packer.count >= Self.beatsAtOnce ? state.isStopping : nil
-            } ?? false
+            let isStopping =
+                gathered.wait(timeout: Self.interval) { state -> Bool? in
+                    state.isStopping || state.packer.count >= Self.beatsAtOnce ? state.isStopping : nil
+                } ?? false
             let now = clock.now()
             let isMarkDue = now.monotonic.since(lastWrite) >= Self.markInterval
             let beats = gathered.quietly { state -> PackedHeartbeats? in

@@ -126,7 +126,7 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
             route: route,
             body: body,
             ifNoneMatch: head.headers.first(name: "if-none-match"),
-            requestID: head.headers.first(name: "x-request-id") ?? "",
+            requestID: RequestLimits.requestID(head.headers.first(name: "x-request-id")),
             uid: uid ?? 0
         )
         service.answer(request) { reply in

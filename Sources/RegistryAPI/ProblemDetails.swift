@@ -152,6 +152,14 @@ enum RequestLimits {
     static let heartbeats = 10_000
     static let watchedServices = 512
     static let listedServices = 10_000
+    /// Bytes of a request id that go on record.
+    static let requestIDBytes = 128
     /// How long `after=` waits.
     static let awaitedSequence = Duration.seconds(10)
+
+    /// `x-request-id` as it goes on record; empty where there is none, or none worth keeping.
+    static func requestID(_ header: String?) -> String {
+        guard let header, header.utf8.count <= requestIDBytes, header.isPrintable else { return "" }
+        return header
+    }
 }

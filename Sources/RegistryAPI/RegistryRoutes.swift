@@ -141,7 +141,7 @@ struct RoutedRequest: Sendable {
         return try await registry.submit(
             command,
             actor: Actor(.uid(uid)),
-            requestID: String((header("x-request-id") ?? "").prefix(128))
+            requestID: RequestLimits.requestID(header("x-request-id"))
         )
     }
 }

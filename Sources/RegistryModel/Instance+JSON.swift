@@ -103,8 +103,10 @@ extension Instance {
         try json.object { (reader, key) throws(RegistryModelError) in
             let value = try reader.string()
             bytes += key.utf8.count + value.utf8.count
-            guard !key.isEmpty, bytes <= Limits.metadataBytes else {
-                throw invalid("metadata has an empty key or more than \(Limits.metadataBytes) bytes")
+            guard !key.isEmpty, bytes <= Limits.metadataBytes, key.isPrintable, value.isPrintable else {
+                throw invalid(
+                    "metadata has an empty key, a control character or more than \(Limits.metadataBytes) bytes"
+                )
             }
             entries.append(MetadataEntry(key: key, value: value))
         }
@@ -122,7 +124,7 @@ extension Instance {
     }
 
     private func check(_ text: String, named name: String) throws(RegistryModelError) {
-        guard text.utf8.count <= Limits.text, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+        guard text.utf8.count <= Limits.text, text.isPrintable else {
             throw invalid("\(name) \(quoted(text)) is over \(Limits.text) bytes or has control characters")
         }
     }
@@ -226,8 +228,11 @@ extension JSONReader {
     /// A `detail`: words of a probe, at most ``Instance/Limits/detail`` bytes.
     public mutating func boundedDetail() throws(RegistryModelError) -> String {
         let text = try string()
-        guard text.utf8.count <= Instance.Limits.detail else {
-            throw RegistryModelError(.invalidField, "detail is over \(Instance.Limits.detail) bytes")
+        guard text.utf8.count <= Instance.Limits.detail, text.isPrintable else {
+            throw RegistryModelError(
+                .invalidField,
+                "detail is over \(Instance.Limits.detail) bytes or has control characters"
+            )
         }
         return text
     }

@@ -98,3 +98,11 @@ func quoted(_ text: String) -> String {
     }
     return "\"" + String(shown) + (scalars.dropFirst(80).isEmpty ? "" : "…") + "\""
 }
+
+extension String {
+    /// No control characters: none of them has a meaning in a name or a word, each confuses a terminal, and without them
+    /// nothing that a client sends can look like a header of the log.
+    public var isPrintable: Bool {
+        utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    }
+}

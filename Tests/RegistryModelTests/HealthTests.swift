@@ -16,14 +16,18 @@ struct HealthPolicyTests {
         }
         #expect(verdict(0, 0) == .inTime(checkAfter: .seconds(30)))
         #expect(verdict(29.5, 9_999) == .inTime(checkAfter: .seconds(0.5)))
-        guard health == .unhealthy else {
+        switch health {
+        case .starting, .healthy, .degraded:
             #expect(verdict(30, 0) == .overdue)
             #expect(verdict(9_999, 9_999) == .overdue)
-            return
+        case .unhealthy:
+            #expect(verdict(30, 9_999) == .inTime(checkAfter: .seconds(600)))
+            #expect(verdict(700, 599) == .inTime(checkAfter: .seconds(1)))
+            #expect(verdict(700, 600) == .expired)
+        case .draining:
+            #expect(verdict(629, 9_999) == .inTime(checkAfter: .seconds(1)))
+            #expect(verdict(630, 0) == .expired)
         }
-        #expect(verdict(30, 0) == .inTime(checkAfter: .seconds(600)))
-        #expect(verdict(700, 599) == .inTime(checkAfter: .seconds(1)))
-        #expect(verdict(700, 600) == .expired)
     }
 
     @Test("what a beat changes", arguments: Health.allCases, TransitionCause.allCases)

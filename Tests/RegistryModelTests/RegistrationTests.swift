@@ -77,6 +77,7 @@ struct RegistrationTests {
         #""ttlMs":86400001"#, "\"version\":\(quoted(129))", "\"zone\":\(quoted(129))", "\"keyLineage\":\(quoted(129))",
         "\"tlsCert\":\(quoted(129))", "\"startId\":\(quoted(129))", "\"tags\":[\(quoted(129))]", #""tags":["a\u0000"]"#,
         #""version":"\u007f""#, "\"metadata\":{\"k\":\(quoted(4_096))}", #""metadata":{"":"v"}"#,
+        #""metadata":{"k":"a\u0018"}"#, #""metadata":{"k\n":"v"}"#,
         #""metadata":{"k":"1","k":"2"}"#, #""protocol":"h3""#, #""status":"draining""#, #""status":"fine""#,
         #""port":0"#,
         #""port":70000"#, #""ip":"no host""#, #""service":"-""#, #""id":"""#, "\"repeatable\":[\(quoted(129))]",

@@ -3,10 +3,11 @@
 //
 //   cc -O2 -o httpload httpload.c
 //   httpload --connect unix:PATH|127.0.0.1:PORT --connections N [--rate R] [--seconds S] [--requests N]
-//            [--method M] --path TEMPLATE [--body TEMPLATE [--repeat K]] [--first N] [--modulus N]
+//            [--method M] --path TEMPLATE [--body TEMPLATE [--repeat K]] [--first N] [--modulus N [--shuffle 1]]
 //
-// In templates %n is a number of its own for each use, counting from --first; %m is that modulo --modulus; %d is %m
-// divided by ten; %r is a random number below --modulus. With --repeat the body is a JSON array of K such elements.
+// In templates %n is a number of its own for each use, counting from --first; %m is that modulo --modulus, with --shuffle
+// in a fixed random order; %d is %m divided by ten; %r is a random number below --modulus. With --repeat the body is a
+// JSON array of K such elements.
 // Prints one JSON object; latencies in microseconds.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,7 +29,7 @@
 enum { OUT_BYTES = 1 << 20, IN_BYTES = 1 << 20 };
 
 typedef struct {
-    int fd, busy;
+    int fd, busy, waits_for_room;
     double due;
     size_t out_length, out_done, in_length;
     char *out, *in;
@@ -38,13 +39,14 @@ static struct {
     const char *connect, *method, *path, *body;
     int connections, repeat;
     double rate, seconds;
-    uint64_t requests, first, modulus;
+    uint64_t requests, first, modulus, shuffle;
 } options = {.method = "GET", .connections = 1, .seconds = 5, .modulus = 1};
 
 static uint64_t counter;
 static uint32_t *latencies;
 static size_t latency_count, latency_room;
 static uint64_t failures;
+static int epoll_descriptor;
 
 static void die(const char *what) {
     perror(what);
@@ -65,6 +67,23 @@ static uint64_t random_number(void) {
     return state;
 }
 
+// A number below the modulus: in turn, or, shuffled, in an order that only repeats after all were used.
+static uint64_t reduced(uint64_t number) {
+    static uint32_t *order;
+    if (!options.shuffle) return number % options.modulus;
+    if (!order) {
+        order = malloc(options.modulus * sizeof *order);
+        if (!order) die("malloc");
+        for (uint64_t i = 0; i < options.modulus; i++) order[i] = i;
+        for (uint64_t i = options.modulus - 1; i > 0; i--) {
+            uint64_t j = random_number() % (i + 1);
+            uint32_t kept = order[i];
+            order[i] = order[j], order[j] = kept;
+        }
+    }
+    return order[number % options.modulus];
+}
+
 static char *expand(char *to, const char *end, const char *template) {
     uint64_t number = options.first + counter++;
     for (; *template; template++) {
@@ -78,8 +97,8 @@ static char *expand(char *to, const char *end, const char *template) {
         }
         switch (*++template) {
         case 'n': to += sprintf(to, "%lu", number); break;
-        case 'm': to += sprintf(to, "%lu", number % options.modulus); break;
-        case 'd': to += sprintf(to, "%lu", number % options.modulus / 10); break;
+        case 'm': to += sprintf(to, "%lu", reduced(number)); break;
+        case 'd': to += sprintf(to, "%lu", reduced(number) / 10); break;
         case 'r': to += sprintf(to, "%lu", random_number() % options.modulus); break;
         default: *to++ = *template;
         }
@@ -107,10 +126,17 @@ static void prepare(Connection *c) {
     c->out_done = c->in_length = 0;
 }
 
+// Room to write is waited for only when there was none: else the server would pay for waking us each time that it reads.
 static void flush_out(Connection *c) {
     while (c->out_done < c->out_length) {
         ssize_t n = send(c->fd, c->out + c->out_done, c->out_length - c->out_done, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+        int is_full = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+        if (is_full != c->waits_for_room) {
+            struct epoll_event event = {.events = EPOLLIN | EPOLLET | (is_full ? EPOLLOUT : 0), .data.ptr = c};
+            epoll_ctl(epoll_descriptor, EPOLL_CTL_MOD, c->fd, &event);
+            c->waits_for_room = is_full;
+        }
+        if (is_full) return;
         if (n <= 0) die("send");
         c->out_done += n;
     }
@@ -184,6 +210,7 @@ static void parse(int argc, char **argv) {
         else if (!strcmp(name, "--body")) options.body = value;
         else if (!strcmp(name, "--repeat")) options.repeat = atoi(value);
         else if (!strcmp(name, "--first")) options.first = strtoull(value, NULL, 10);
+        else if (!strcmp(name, "--shuffle")) options.shuffle = strtoull(value, NULL, 10);
         else if (!strcmp(name, "--modulus")) options.modulus = strtoull(value, NULL, 10);
         else fprintf(stderr, "httpload: unknown option %s\n", name), exit(2);
     }
@@ -196,13 +223,14 @@ static void parse(int argc, char **argv) {
 int main(int argc, char **argv) {
     parse(argc, argv);
     prctl(PR_SET_TIMERSLACK, 1);
-    int epoll = epoll_create1(0), idle_count = 0;
+    int idle_count = 0;
+    epoll_descriptor = epoll_create1(0);
     Connection *all = calloc(options.connections, sizeof *all);
     Connection **idle = calloc(options.connections, sizeof *idle);
     for (int i = 0; i < options.connections; i++) {
         all[i] = (Connection){.fd = open_connection(), .out = malloc(OUT_BYTES + 1), .in = malloc(IN_BYTES + 1)};
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = &all[i]};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event);
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = &all[i]};
+        epoll_ctl(epoll_descriptor, EPOLL_CTL_ADD, all[i].fd, &event);
         idle[idle_count++] = &all[i];
     }
     double began = now(), end = began + options.seconds;
@@ -233,7 +261,7 @@ int main(int argc, char **argv) {
         }
         struct epoll_event events[256];
         struct timespec timeout = {.tv_nsec = (long)(wait * 1e9)};
-        int count = epoll_pwait2(epoll, events, 256, &timeout, NULL);
+        int count = epoll_pwait2(epoll_descriptor, events, 256, &timeout, NULL);
         for (int i = 0; i < count; i++) {
             Connection *c = events[i].data.ptr;
             if (!c->busy) continue;
