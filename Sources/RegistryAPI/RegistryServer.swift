@@ -82,8 +82,8 @@ public struct RegistryServer: Sendable {
 
     private func serve(_ registry: ServiceRegistry, ready: @escaping @Sendable (Ready) -> Void) async throws {
         let readiness = Readiness()
-        let group = MultiThreadedEventLoopGroup.singleton
         let doors = try openDoors()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
         let opened = OpenedDoors(expected: doors.count)
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
         for (index, door) in doors.enumerated() {
@@ -114,8 +114,12 @@ public struct RegistryServer: Sendable {
             try await ServiceGroup(configuration: configuration).run()
         } catch is CancellationError {
             // Connections that did not end in time were cut.
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
         }
         for door in doors { door.address.removeSocket() }
+        try await group.shutdownGracefully()
     }
 
     private func openDoors() throws -> [ListenDoor] {

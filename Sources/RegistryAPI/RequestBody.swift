@@ -22,9 +22,10 @@ enum RequestBody {
         if body.readableBytesView.first(where: { !isWhitespace($0) }) == UInt8(ascii: "[") {
             try parse(body) { (reader) throws(RegistryModelError) in
                 try reader.array { (reader) throws(RegistryModelError) in
-                    // Passing over it first keeps one bad element from hiding where the next begins.
-                    let element = try reader.raw()
-                    results.append(one(element))
+                    let command = try reader.takeOrSkip { (reader) throws(RegistryModelError) in
+                        Command.register(try Registration(from: &reader, key: nil))
+                    }
+                    results.append(command)
                 }
             }
         } else {

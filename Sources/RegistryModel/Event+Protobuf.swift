@@ -6,6 +6,11 @@ import SwiftProtobuf
 extension Event {
     /// The bytes of one `hms.log.v1.Event`: what is a Merkle leaf, and what stands in a segment behind its length.
     public func serialized() -> [UInt8] {
+        if case .instanceRegistered(let instance, let health) = kind { return serializedRegistration(instance, health) }
+        return serializedByLibrary()
+    }
+
+    func serializedByLibrary() -> [UInt8] {
         var message = Hms_Log_V1_Event()
         message.sequence = sequence.rawValue
         message.timeUnixNs = time.rawValue

@@ -162,7 +162,8 @@ public struct Registration: Sendable, Equatable {
         var host: String?
         var port: UInt16?
         var health = Health.starting
-        // What needs an instance to be read into waits until `ip` and `port` are known: they may come last.
+        var read: Instance?
+        // What needs an instance to be read into waits until the instance's key, `ip` and `port` are known.
         var pending: [(String, UnsafeRawBufferPointer)] = []
         try json.object { (reader, name) throws(RegistryModelError) in
             switch name {
@@ -184,30 +185,48 @@ public struct Registration: Sendable, Equatable {
                     )
                 }
                 health = status
-            default: pending.append((name, try reader.raw()))
+            default:
+                if read == nil, let host, let port, let key = pathKey ?? InstanceKey(service: service, id: id) {
+                    read = Instance(key: key, endpoint: try Endpoint(host: host, port: port))
+                }
+                guard name != "externalUrl", let isKnown = try read?.readMember(name, from: &reader) else {
+                    pending.append((name, try reader.raw()))
+                    return
+                }
+                guard isKnown else { throw Self.unknownMember(name, among: Instance.memberNames) }
             }
         }
-        let key: InstanceKey
-        if let pathKey {
-            guard service == nil || service == pathKey.service, id == nil || id == pathKey.id else {
-                throw RegistryModelError(.invalidField, "service or id is not the one in the path, \(pathKey)")
-            }
-            key = pathKey
-        } else {
-            guard let service else { throw Self.missing("service") }
-            guard let id else { throw Self.missing("id") }
-            key = InstanceKey(service: service, id: id)
-        }
+        let key = try Self.key(pathKey, service, id)
         guard let host else { throw Self.missing("ip") }
         guard let port else { throw Self.missing("port") }
-        var read = Instance(key: key, endpoint: try Endpoint(host: host, port: port))
+        let endpoint = try Endpoint(host: host, port: port)
+        var instance = read ?? Instance(key: key, endpoint: endpoint)
         for (name, bytes) in pending {
             var reader = JSONReader(bytes: bytes)
-            guard name != "externalUrl", try read.readMember(name, from: &reader) else {
+            guard name != "externalUrl", try instance.readMember(name, from: &reader) else {
                 throw Self.unknownMember(name, among: Instance.memberNames)
             }
         }
-        self.init(instance: read, health: health)
+        // A member may stand twice; the last one counts.
+        instance.key = key
+        instance.endpoint = endpoint
+        self.init(instance: instance, health: health)
+    }
+
+    private static func key(
+        _ pathKey: InstanceKey?,
+        _ service: ServiceName?,
+        _ id: InstanceID?
+    ) throws(RegistryModelError) -> InstanceKey {
+        guard let pathKey else {
+            guard let service else { throw missing("service") }
+            guard let id else { throw missing("id") }
+            return InstanceKey(service: service, id: id)
+        }
+        guard service == nil || service == pathKey.service, id == nil || id == pathKey.id else {
+            throw RegistryModelError(.invalidField, "service or id is not the one in the path, \(pathKey)")
+        }
+        return pathKey
     }
 
     private static func missing(_ name: String) -> RegistryModelError {
@@ -235,5 +254,13 @@ extension JSONReader {
             )
         }
         return text
+    }
+}
+
+extension InstanceKey {
+    /// nil while a part is not known yet.
+    fileprivate init?(service: ServiceName?, id: InstanceID?) {
+        guard let service, let id else { return nil }
+        self.init(service: service, id: id)
     }
 }

@@ -6,22 +6,40 @@ extension JSONReader {
             throw malformed("a string is due")
         }
         let start = position + 1
+        let (end, isASCII) = try plainEnd(from: start)
+        guard bytes[end] == UInt8(ascii: "\"") else { return try escapedString(from: start, firstEscape: end) }
+        let content = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+        position = end + 1
+        // What is ASCII needs no second look; validating costs several times as much.
+        if isASCII { return String(decoding: content, as: UTF8.self) }
+        guard let text = String(validating: content, as: UTF8.self) else {
+            throw malformed("a string is not UTF-8", at: start)
+        }
+        return text
+    }
+
+    /// Passes over a string: one of plain ASCII without making it.
+    mutating func skipString() throws(RegistryModelError) {
+        let (end, isASCII) = try plainEnd(from: position + 1)
+        if isASCII, bytes[end] == UInt8(ascii: "\"") {
+            position = end + 1
+        } else {
+            _ = try string()
+        }
+    }
+
+    /// The closing quotation mark or the first escape, whichever comes first, and whether all before it is ASCII.
+    private func plainEnd(from start: Int) throws(RegistryModelError) -> (end: Int, isASCII: Bool) {
         var end = start
+        var seen: UInt8 = 0
         while end < bytes.count {
             let byte = bytes[end]
-            if byte == UInt8(ascii: "\"") {
-                guard let text = String(validating: bytes[start..<end], as: UTF8.self) else {
-                    throw malformed("a string is not UTF-8", at: start)
-                }
-                position = end + 1
-                return text
-            }
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return (end, seen < 0x80) }
             guard byte >= 0x20 else { throw malformed("a control character must be escaped", at: end) }
-            if byte == UInt8(ascii: "\\") { break }
+            seen |= byte
             end += 1
         }
-        guard end < bytes.count else { throw malformed("a string does not end", at: start) }
-        return try escapedString(from: start, firstEscape: end)
+        throw malformed("a string does not end", at: start)
     }
 
     private mutating func escapedString(from start: Int, firstEscape: Int) throws(RegistryModelError) -> String {

@@ -155,11 +155,29 @@ public struct JSONReader {
         switch try peek() {
         case .object: try object { (reader, _) throws(RegistryModelError) in try reader.skip() }
         case .array: try array { (reader) throws(RegistryModelError) in try reader.skip() }
-        case .string: _ = try string()
+        case .string: try skipString()
         case .number: _ = try double()
         case .bool: _ = try bool()
         case .null:
             guard takeNull() else { throw malformed("null is due") }
+        }
+    }
+
+    /// Takes the next value by `body`; where that fails the value is passed over, and what was wrong with it returned.
+    ///
+    /// - Throws: where the value itself is not JSON, so that nobody can tell where the next begins.
+    public mutating func takeOrSkip<R>(
+        _ body: (inout JSONReader) throws(RegistryModelError) -> R
+    ) throws(RegistryModelError) -> Result<R, RegistryModelError> {
+        var trial = self
+        do {
+            let result = try body(&trial)
+            self = trial
+            return .success(result)
+        } catch {
+            let failure = error
+            try skip()
+            return .failure(failure)
         }
     }
 

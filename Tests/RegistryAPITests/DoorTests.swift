@@ -158,3 +158,17 @@ struct ProbeScheduleTests {
         #expect(schedule.takeDue(now: start + .seconds(60)) == [])
     }
 }
+
+@Suite("How many event loops")
+struct ProcessorsTests {
+    @Test(
+        "as many as the scheduler lets this process use",
+        arguments: [
+            ("Name:\tx\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n", 2), ("Cpus_allowed:\tff,ffffffff\n", 40),
+            ("Cpus_allowed:\t2\n", 1), ("Cpus_allowed:\t\n", nil), ("", nil),
+        ] as [(String, Int?)]
+    )
+    func allowed(status: String, count: Int?) {
+        #expect(Processors.allowed(status) == count)
+    }
+}

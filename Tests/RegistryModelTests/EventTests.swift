@@ -1,6 +1,7 @@
-import RegistryModel
 import TestSupport
 import Testing
+
+@testable import RegistryModel
 
 @Suite("Events on the wire")
 struct EventTests {
@@ -23,6 +24,8 @@ struct EventTests {
             let bytes = event.serialized()
             #expect(try decode(bytes) == event, "seed \(random.seed)")
             #expect(event.serialized() == bytes)
+            // What is written by hand is what the protobuf library writes.
+            #expect(event.serializedByLibrary() == bytes)
         }
     }
 

@@ -133,6 +133,7 @@ struct RegistrationTests {
             // Text of these fields has no controls.
             instance.zone = "z"
             instance.tags = ["t é"]
+            instance.metadata = instance.metadata.map { MetadataEntry(key: $0.key, value: "v é\"") }
             instance.repeatable = ["GET /x"]
             (instance.keyLineage, instance.tlsCert, instance.startID) = ("k", "", "s")
             var json = JSONWriter()
