@@ -25,6 +25,13 @@ let targets: [Target] = [
     // 2  the log is the truth · the view is disposable
     .target(name: "EventLog", dependencies: ["RegistryModel", "OpenSSLCrypto", "CZstd"]),
     .target(name: "MaterializedView", dependencies: ["RegistryModel", "OpenSSLCrypto", "CLMDB"]),
+    .target(
+        name: "Identity",
+        dependencies: [
+            "RegistryModel", .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"), .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]
+    ),
 
     // 3  commands to events · the registry seen from outside
     .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
@@ -84,6 +91,13 @@ let targets: [Target] = [
         dependencies: ["RegistryModel", "MaterializedView", "CLMDB", "TestSupport"]
     ),
     .testTarget(
+        name: "IdentityTests",
+        dependencies: [
+            "Identity", "RegistryModel", "TestSupport", .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"),
+        ]
+    ),
+    .testTarget(
         name: "RegistryTests",
         dependencies: ["RegistryModel", "EventLog", "MaterializedView", "Registry", "TestSupport"]
     ),
@@ -118,6 +132,10 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         // Start, stop and signals of long-lived parts.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        // Certificates of the mesh: X.509, the keys and the DER below it.
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
         // Structured logs to stderr.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // The daemon's configuration file.

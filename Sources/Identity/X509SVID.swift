@@ -1,0 +1,92 @@
+import Crypto
+import Foundation
+public import RegistryModel
+public import X509
+
+/// A workload's certificate with its chain (X509-SVID §2): the leaf, then the issuer that signed it.
+public struct X509SVID: Sendable, Equatable {
+    public let id: SPIFFEID
+    public let leaf: Certificate
+    public let issuer: Certificate
+
+    init(id: SPIFFEID, leaf: Certificate, issuer: Certificate) {
+        self.id = id
+        self.leaf = leaf
+        self.issuer = issuer
+    }
+
+    /// Reads what ``pem`` gives. Whether anybody should believe it is for the handshake and ``PeerAuthorization`` to say.
+    ///
+    /// - Throws: `malformed-certificate`, `malformed-name`.
+    public init(pem: String) throws(IdentityError) {
+        let certificates = try Certificate.list(pem: pem)
+        guard certificates.count == 2 else {
+            throw IdentityError(
+                .malformedCertificate,
+                "a leaf and its issuer are due, not \(certificates.count) certificates"
+            )
+        }
+        self.init(
+            id: try SPIFFEID(certificate: certificates[0]),
+            leaf: certificates[0],
+            issuer: certificates[1]
+        )
+    }
+
+    /// Leaf and issuer, as TLS sends them.
+    public var pem: String {
+        get throws(IdentityError) { try leaf.pem() + issuer.pem() }
+    }
+
+    public var notAfter: Timestamp {
+        Timestamp(leaf.notValidAfter)
+    }
+
+    /// When to renew it: a third of its life is over.
+    public var renewAfter: Timestamp {
+        let life = leaf.notValidAfter.timeIntervalSince(leaf.notValidBefore)
+        return Timestamp(leaf.notValidBefore.addingTimeInterval(life / 3))
+    }
+
+    /// As events and `hms-reg cert` show it: lower-case hexadecimal.
+    public var serial: String {
+        leaf.serialNumber.hexadecimal
+    }
+
+    /// `sha256:…` over the leaf's DER: what an instance registers as its `tlsCert`.
+    public var fingerprint: String {
+        get throws(IdentityError) { "sha256:" + hexadecimal(SHA256.hash(data: try leaf.der())) }
+    }
+}
+
+extension SPIFFEID {
+    /// The id in a certificate's subject alternative name, which must hold one URI and nothing else (X509-SVID §2, and
+    /// this mesh's own rule that only the registry has a DNS name).
+    ///
+    /// - Throws: `malformed-certificate`, `malformed-name`.
+    public init(certificate: Certificate) throws(IdentityError) {
+        let names: SubjectAlternativeNames?
+        do {
+            names = try certificate.extensions.subjectAlternativeNames
+        } catch {
+            throw IdentityError(.malformedCertificate, "its subject alternative names can't be read")
+        }
+        guard let names, names.count == 1, case .uniformResourceIdentifier(let uri)? = names.first else {
+            throw IdentityError(
+                .malformedCertificate,
+                "it holds \(names?.count ?? 0) subject alternative names, not the one SPIFFE ID that is due"
+            )
+        }
+        try self.init(uri)
+    }
+}
+
+extension Certificate.SerialNumber {
+    var hexadecimal: String {
+        Identity.hexadecimal(bytes)
+    }
+}
+
+func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
