@@ -50,7 +50,7 @@ let targets: [Target] = [
     .target(
         name: "RegistryAPI",
         dependencies: [
-            "RegistryModel", "EventLog", "MaterializedView", "Registry",
+            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Identity",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -69,14 +69,14 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-regd",
         dependencies: [
-            "RegistryAPI", "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "RegistryAPI", "Identity", "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
         ]
     ),
     .executableTarget(
         name: "hms-reg",
         dependencies: [
-            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Terminal",
+            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),

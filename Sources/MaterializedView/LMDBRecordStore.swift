@@ -7,8 +7,8 @@ public import RegistryModel
 public struct LMDBRecordStore: RecordStore {
     public typealias Failure = ViewError
 
-    private let access: LMDBAccess
-    private let databases: ViewSchema.Databases
+    let access: LMDBAccess
+    let databases: ViewSchema.Databases
     private let pending: PendingRows
 
     /// What is written at the end of the batch. A reference, so that a read-only question can write rows out first.

@@ -7,22 +7,25 @@ import RegistryModel
 /// | `meta` | one of ``MetaKey`` | see ``ViewMeta`` |
 /// | `services` | name | ``ServiceRow`` |
 /// | `instances` | name, a zero byte, id | ``InstanceRecord`` |
+/// | `identities` | see ``IdentityRow`` | ``IdentityRow`` |
 ///
 /// A zero byte stands in no name, so the instances of `a` are a range of their own before those of `a-b`.
 enum ViewSchema {
     /// Another number here makes every older view be rebuilt.
-    static let version: UInt64 = 1
+    static let version: UInt64 = 2
     static let databases: UInt32 = 8
 
     struct Databases: Sendable {
         var meta: LMDBDatabase
         var services: LMDBDatabase
         var instances: LMDBDatabase
+        var identities: LMDBDatabase
 
         init(_ access: LMDBAccess, creating: Bool) throws(LMDBError) {
             meta = try access.open("meta", creating: creating)
             services = try access.open("services", creating: creating)
             instances = try access.open("instances", creating: creating)
+            identities = try access.open("identities", creating: creating)
         }
     }
 

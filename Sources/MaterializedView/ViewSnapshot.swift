@@ -3,8 +3,8 @@ public import RegistryModel
 
 /// The view at one moment: a read transaction's sight of it, for the time of ``RegistryView/read(_:)``.
 public struct ViewSnapshot: ~Copyable {
-    private let reader: ReadTransactionPool.Reader
-    private let databases: ViewSchema.Databases
+    let reader: ReadTransactionPool.Reader
+    let databases: ViewSchema.Databases
     /// The last event that it shows.
     public let sequence: SequenceNumber
     public let identity: ViewIdentity

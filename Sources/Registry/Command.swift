@@ -13,6 +13,9 @@ public enum Command: Sendable {
     case removePolicy(ServiceName)
     case addExternal(Instance)
     case overrideGuard(GuardOverride)
+    /// A certificate that was signed, and goes to whoever asked once this is on record.
+    case issueCertificate(CertificateRecord)
+    case revoke(Revocation)
     /// The registry's own decisions: silence, guard, clock, its own life.
     case markUnhealthy(InstanceKey, handle: InstanceHandle)
     case markProtected(InstanceKey, handle: InstanceHandle)
@@ -23,7 +26,8 @@ public enum Command: Sendable {
     var isAllowedOnFullDisk: Bool {
         switch self {
         case .register, .setPolicy, .addExternal: false
-        case .report, .drain, .deregister, .removeService, .removePolicy, .overrideGuard, .markUnhealthy,
+        case .issueCertificate, .revoke, .report, .drain, .deregister, .removeService, .removePolicy, .overrideGuard,
+            .markUnhealthy,
             .markProtected, .expire, .record:
             true
         }

@@ -42,6 +42,10 @@ struct CommandHandler: Sendable {
             return try removePolicy(of: name, store)
         case .addExternal(let instance):
             return try addExternal(instance, sequence, store)
+        case .issueCertificate(let certificate):
+            return Decision(events: [.certificateIssued(certificate)], reply: .done)
+        case .revoke(let revocation):
+            return try revoke(revocation, store)
         case .overrideGuard(let word):
             return Decision(events: [.guardOverridden(word)], reply: .done)
         case .markUnhealthy(let key, let handle):

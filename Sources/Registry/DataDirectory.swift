@@ -6,6 +6,7 @@ import Glibc
 ///     DATA/log/        decisions, for ever
 ///     DATA/beats/      heartbeats
 ///     DATA/view/0/     the LMDB view of shard 0, with its mark
+///     DATA/keys/       the certificate authority's keys and certificates
 ///     DATA/reserve     room for the last writes on a full disk
 ///     DATA/regd.sock   the operator's socket
 public final class DataDirectory: Sendable {
@@ -51,6 +52,7 @@ public final class DataDirectory: Sendable {
     public var log: String { path + "/log" }
     public var beats: String { path + "/beats" }
     public var view: String { path + "/view/0" }
+    public var keys: String { path + "/keys" }
     public var reserve: String { path + "/reserve" }
     public var socket: String { path + "/regd.sock" }
 

@@ -7,6 +7,7 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let badRequest = Code(description: "bad-request")
         public static let unknownService = Code(description: "unknown-service")
         public static let unknownInstance = Code(description: "unknown-instance")
+        public static let unknownCertificate = Code(description: "unknown-certificate")
         /// A newer incarnation has taken the instance over, or the ETag is of another epoch.
         public static let superseded = Code(description: "superseded")
         public static let tooManyInstances = Code(description: "too-many-instances")

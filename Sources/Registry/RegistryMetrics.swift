@@ -13,6 +13,8 @@ public final class RegistryMetrics: Sendable {
         case servicePolicyRemoved
         case externalServiceAdded
         case externalServiceRemoved
+        case certificateIssued
+        case certificateRevoked
         /// The registry's own life: starts, stops, seals, guard, clock.
         case registry
 
@@ -27,6 +29,8 @@ public final class RegistryMetrics: Sendable {
             case .servicePolicyRemoved: "service_policy_removed"
             case .externalServiceAdded: "external_service_added"
             case .externalServiceRemoved: "external_service_removed"
+            case .certificateIssued: "certificate_issued"
+            case .certificateRevoked: "certificate_revoked"
             case .registry: "registry"
             }
         }
@@ -61,6 +65,8 @@ public final class RegistryMetrics: Sendable {
         case .servicePolicyRemoved: .servicePolicyRemoved
         case .externalServiceAdded: .externalServiceAdded
         case .externalServiceRemoved: .externalServiceRemoved
+        case .certificateIssued: .certificateIssued
+        case .certificateRevoked: .certificateRevoked
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
             .registry

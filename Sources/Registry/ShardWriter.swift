@@ -223,6 +223,7 @@ final class ShardWriter: Sendable {
         for change in changes {
             switch change {
             case .removed(let key): leaseChanges.append(.remove(key))
+            case .deniedChanged: continue
             case .policyChanged(let service):
                 leaseChanges.append(.policy(service, try store.service(service)?.policy))
             case .upserted(let key):

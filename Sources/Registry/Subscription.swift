@@ -89,6 +89,7 @@ public final class Subscription: Sendable {
         _ events: inout [WatchEvent]
     ) throws {
         let resumed: SequenceNumber?
+        pending.denied = true
         if let cursor, cursor.epoch == epoch, cursor.sequence <= snapshot.sequence,
             try cursor.sequence >= snapshot.registry.servicesForgotten
         {
@@ -122,6 +123,7 @@ public final class Subscription: Sendable {
     ) throws -> PendingChanges {
         var rest = PendingChanges()
         var bytes = 0
+        if pending.denied { events.append(.denied(try snapshot.revocations())) }
         for name in pending.wholeServices.sorted() {
             guard bytes < Self.batchBytes else {
                 rest.noteWhole(name)

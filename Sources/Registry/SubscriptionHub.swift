@@ -60,8 +60,12 @@ final class SubscriptionHub: Sendable {
             state.published = sequence
             var woken: Set<ID> = []
             for change in changes {
+                guard let service = change.service else {
+                    for id in state.entries.keys { state.note(change, for: id, now, &woken) }
+                    continue
+                }
                 for id in state.all { state.note(change, for: id, now, &woken) }
-                for id in state.byService[change.service] ?? [] { state.note(change, for: id, now, &woken) }
+                for id in state.byService[service] ?? [] { state.note(change, for: id, now, &woken) }
             }
             return woken.compactMap { state.entries[$0]?.waker.wake }
         }
@@ -172,9 +176,11 @@ struct PendingChanges: Sendable, Equatable {
     private(set) var wholeServices: Set<ServiceName> = []
     private(set) var instances: Set<InstanceKey> = []
     private(set) var policies: Set<ServiceName> = []
+    /// The whole deny list, which is small.
+    var denied = false
 
     var isEmpty: Bool {
-        wholeServices.isEmpty && instances.isEmpty && policies.isEmpty
+        wholeServices.isEmpty && instances.isEmpty && policies.isEmpty && !denied
     }
 
     mutating func noteWhole(_ service: ServiceName) {
@@ -182,8 +188,9 @@ struct PendingChanges: Sendable, Equatable {
     }
 
     mutating func note(_ change: ViewChange) {
-        guard !wholeServices.contains(change.service) else { return }
+        if let service = change.service, wholeServices.contains(service) { return }
         switch change {
+        case .deniedChanged: denied = true
         case .upserted(let key), .removed(let key): instances.insert(key)
         case .policyChanged(let service): policies.insert(service)
         }
@@ -194,6 +201,7 @@ struct PendingChanges: Sendable, Equatable {
     }
 
     mutating func merge(_ other: PendingChanges) {
+        denied = denied || other.denied
         wholeServices.formUnion(other.wholeServices)
         instances.formUnion(other.instances.filter { !wholeServices.contains($0.service) })
         policies.formUnion(other.policies.subtracting(wholeServices))

@@ -63,6 +63,7 @@ enum ViewCatchUp {
                 } else {
                     leaseChanges.append(.remove(key))
                 }
+            case .deniedChanged: continue
             case .policyChanged(let service):
                 leaseChanges.append(.policy(service, try store.service(service)?.policy))
             }

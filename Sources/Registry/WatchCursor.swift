@@ -38,6 +38,8 @@ public enum WatchedServices: Sendable, Equatable {
 public enum WatchEvent: Sendable, Equatable {
     /// What the watcher has is of another history: it forgets all.
     case reset
+    /// Everything that is not to be believed any more, replacing what the watcher has.
+    case denied([Revocation])
     /// The whole state of a service, replacing what the watcher has. `instances` is a JSON array.
     case service(ServiceName, instances: [UInt8], policy: MeshPolicy?)
     /// `instance` is a JSON object.

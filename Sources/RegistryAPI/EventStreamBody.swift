@@ -53,6 +53,7 @@ struct EventStreamBody: Sendable {
     private static func name(of event: WatchEvent) -> String {
         switch event {
         case .reset: "reset"
+        case .denied: "denied"
         case .service: "service"
         case .upsert: "upsert"
         case .remove: "remove"
@@ -65,6 +66,7 @@ struct EventStreamBody: Sendable {
         json.beginObject()
         switch event {
         case .reset: break
+        case .denied(let revocations): write(revocations, to: &json)
         case .service(let name, let instances, let policy):
             json.member("service", name.description)
             json.key("instances")
@@ -85,5 +87,19 @@ struct EventStreamBody: Sendable {
         }
         json.endObject()
         buffer.writeBytes(json.bytes)
+    }
+
+    /// `"serials":["…"],"services":{"<service>":"<issued before>"}`
+    private static func write(_ revocations: [Revocation], to json: inout JSONWriter) {
+        json.key("serials")
+        json.beginArray()
+        for case .serial(let serial) in revocations.map(\.subject) { json.write(serial) }
+        json.endArray()
+        json.key("services")
+        json.beginObject()
+        for revocation in revocations {
+            if case .service(let service) = revocation.subject { json.member(service.description, revocation.before) }
+        }
+        json.endObject()
     }
 }

@@ -1,3 +1,4 @@
+import Identity
 import MaterializedView
 import Registry
 import RegistryModel
@@ -91,6 +92,16 @@ struct ProblemDetails: Error, Sendable {
         case let problem as ProblemDetails: self = problem
         case let error as RegistryError: self.init(error)
         case let error as RegistryModelError: self = .badRequest(error.message)
+        case let error as IdentityError:
+            self =
+                error.code == .storage || error.code == .authorityExpired
+                ? ProblemDetails(
+                    code: error.code.description,
+                    status: 503,
+                    title: "Authority failed",
+                    detail: error.message
+                )
+                : .badRequest(error.message)
         case let error as ViewError:
             self.init(code: "view-failed", status: 503, title: "View failed", detail: "\(error)")
         default:
@@ -117,6 +128,7 @@ struct ProblemDetails: Error, Sendable {
         case .badRequest: (400, "Bad request")
         case .unknownService: (404, "Unknown service")
         case .unknownInstance: (404, "Unknown instance")
+        case .unknownCertificate: (404, "Unknown certificate")
         case .superseded: (412, "Superseded")
         case .tooManyInstances: (422, "Too many instances")
         case .overloaded: (503, "Overloaded")

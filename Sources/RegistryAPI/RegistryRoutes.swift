@@ -9,16 +9,18 @@ struct RegistryRoutes: Sendable {
     typealias Context = BasicRequestContext
 
     let registry: ServiceRegistry
+    let authority: RegistryAuthority
     let door: Door
     let readiness: Readiness
 
     /// Methods by path, for 405 and its `Allow`.
     static func responder(
         registry: ServiceRegistry,
+        authority: RegistryAuthority,
         door: Door,
         readiness: Readiness
     ) -> some HTTPResponder<Context> {
-        let routes = RegistryRoutes(registry: registry, door: door, readiness: readiness)
+        let routes = RegistryRoutes(registry: registry, authority: authority, door: door, readiness: readiness)
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         routes.addOperations(to: router)
         if door != .metrics {
@@ -29,7 +31,9 @@ struct RegistryRoutes: Sendable {
             routes.addGuard(to: router)
             routes.addStatus(to: router)
             routes.addWatch(to: router)
+            routes.addTrustBundle(to: router)
         }
+        if door == .operators { routes.addCertificates(to: router) }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
@@ -83,6 +87,8 @@ struct RegistryRoutes: Sendable {
             (["v1", "services", "*", "policy"], "GET, PUT, DELETE"), (["v1", "instances"], "POST"),
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
+            (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
+            (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
         ]
         let path = RequestTarget(request.uri.path)?.path ?? []
         let match = known.first { shape, _ in

@@ -1,5 +1,6 @@
 import Hummingbird
 import HummingbirdCore
+public import Identity
 public import Logging
 import NIOCore
 import NIOPosix
@@ -20,15 +21,19 @@ public struct RegistryServer: Sendable {
         /// `host:port` of the plain door.
         public var plainListen: ListenAddress?
         public var metricsListen: ListenAddress?
+        /// Of the identities that the registry's authority issues.
+        public var trustDomain: TrustDomain
 
         public init(
             registry: ServiceRegistry.Options,
+            trustDomain: TrustDomain,
             sockets: [String],
             socketGroup: String? = nil,
             plainListen: ListenAddress? = nil,
             metricsListen: ListenAddress? = nil
         ) {
             self.registry = registry
+            self.trustDomain = trustDomain
             self.sockets = sockets
             self.socketGroup = socketGroup
             self.plainListen = plainListen
@@ -71,7 +76,7 @@ public struct RegistryServer: Sendable {
             fatal: fatal
         )
         do {
-            try await serve(registry, ready: ready)
+            try await serve(registry, try RegistryAuthority(registry, trustDomain: options.trustDomain), ready: ready)
         } catch {
             registry.stop(reason: "could not serve: \(error)")
             throw error
@@ -80,7 +85,11 @@ public struct RegistryServer: Sendable {
         logger.info("stopped", metadata: ["sequence": "\(registry.sequence)"])
     }
 
-    private func serve(_ registry: ServiceRegistry, ready: @escaping @Sendable (Ready) -> Void) async throws {
+    private func serve(
+        _ registry: ServiceRegistry,
+        _ authority: RegistryAuthority,
+        ready: @escaping @Sendable (Ready) -> Void
+    ) async throws {
         let readiness = Readiness()
         let doors = try openDoors()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
@@ -88,7 +97,7 @@ public struct RegistryServer: Sendable {
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
         for (index, door) in doors.enumerated() {
             services.append(
-                application(door, registry, readiness, group) { address in
+                application(door, registry, authority, readiness, group) { address in
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady()
                     ready(
@@ -149,6 +158,7 @@ public struct RegistryServer: Sendable {
     private func application(
         _ door: ListenDoor,
         _ registry: ServiceRegistry,
+        _ authority: RegistryAuthority,
         _ readiness: Readiness,
         _ group: any EventLoopGroup,
         onRunning: @escaping @Sendable (String?) -> Void
@@ -159,7 +169,12 @@ public struct RegistryServer: Sendable {
         )
         let socketGroup = options.socketGroup
         return Application(
-            responder: RegistryRoutes.responder(registry: registry, door: door.door, readiness: readiness),
+            responder: RegistryRoutes.responder(
+                registry: registry,
+                authority: authority,
+                door: door.door,
+                readiness: readiness
+            ),
             server: HTTPServerBuilder { responder in
                 RegistryChannel(
                     responder: responder,

@@ -6,6 +6,9 @@ public import RegistryModel
 public enum WatchMessage: Sendable, Equatable {
     /// What was known is of another history: forget it.
     case reset
+    /// What is not to be believed any more, replacing what was known of that: serial numbers, and services whose
+    /// certificates issued before a time are void.
+    case denied(serials: Set<String>, services: [ServiceName: Timestamp])
     /// A service whole, replacing what was known of it.
     case service(ServiceName, [RegisteredInstance], MeshPolicy?)
     case upsert(RegisteredInstance)
@@ -140,11 +143,31 @@ extension WatchMessage {
         }
     }
 
+    private static func denied(from json: inout JSONReader) throws(RegistryModelError) -> WatchMessage {
+        var serials: [String] = []
+        var services: [ServiceName: Timestamp] = [:]
+        try json.object { (json, member) throws(RegistryModelError) in
+            switch member {
+            case "serials": serials = try json.strings(limit: 1_000_000)
+            case "services":
+                try json.object { (json, name) throws(RegistryModelError) in
+                    services[try ServiceName(name)] = try json.timestamp()
+                }
+            default: try json.skip()
+            }
+        }
+        return .denied(serials: Set(serials), services: services)
+    }
+
     private init(named name: String, from json: inout JSONReader) throws(RegistryModelError) {
         var service: ServiceName?
         var id: InstanceID?
         var policy: MeshPolicy?
         var instances: [RegisteredInstance] = []
+        if name == "denied" {
+            self = try Self.denied(from: &json)
+            return
+        }
         try json.object { (json, member) throws(RegistryModelError) in
             switch member {
             case "service": service = try ServiceName(try json.string())

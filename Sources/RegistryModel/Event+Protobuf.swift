@@ -207,6 +207,8 @@ extension EventKind {
             )
         case .guardOverridden(let word):
             .operatorOverride(.with { $0.guard = word == .release ? .release : .hold })
+        case .certificateIssued(let certificate): .certificateIssued(certificate.message)
+        case .certificateRevoked(let revocation): .certificateRevoked(revocation.message)
         case .unknown: nil
         }
     }
@@ -283,6 +285,8 @@ extension EventKind {
             case .hold: self = .guardOverridden(.hold)
             case .unspecified, .UNRECOGNIZED: self = .unknown
             }
+        case .certificateIssued(let it): self = .certificateIssued(try CertificateRecord(it))
+        case .certificateRevoked(let it): self = .certificateRevoked(try Revocation(it))
         case nil: self = .unknown
         }
     }

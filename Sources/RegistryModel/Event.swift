@@ -56,6 +56,8 @@ public enum EventKind: Sendable, Equatable {
     case protectionStarted(ProtectionReport)
     case protectionEnded(ProtectionReport)
     case guardOverridden(GuardOverride)
+    case certificateIssued(CertificateRecord)
+    case certificateRevoked(Revocation)
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }

@@ -3,11 +3,15 @@ public enum ViewChange: Sendable, Equatable {
     case upserted(InstanceKey)
     case removed(InstanceKey)
     case policyChanged(ServiceName)
+    /// Some identity is not to be believed any more.
+    case deniedChanged
 
-    public var service: ServiceName {
+    /// nil where it concerns everybody.
+    public var service: ServiceName? {
         switch self {
         case .upserted(let key), .removed(let key): key.service
         case .policyChanged(let service): service
+        case .deniedChanged: nil
         }
     }
 }
@@ -19,6 +23,10 @@ public enum ViewChange: Sendable, Equatable {
 public enum Projection {
     /// A service's row outlives its last instance by this, so that callers hear "no instances" and not "unknown".
     public static let emptyServiceLifetime = Duration.seconds(86_400)
+
+    /// What is on record of certificates and tokens is kept this long after their end: so long a lapsed workload may
+    /// rejoin by its old key.
+    public static let rejoinWindow = Duration.seconds(7 * 86_400)
 
     /// Applies one event; what it changed is appended to `changes`.
     public static func apply<Store: RecordStore>(
@@ -60,8 +68,13 @@ public enum Projection {
             try store.put(registry)
         case .guardOverridden(let word):
             try overrideGuard(word, event, &store)
+        case .certificateIssued(let certificate): try store.put(certificate)
+        case .certificateRevoked(let revocation):
+            try store.put(revocation)
+            changes.append(.deniedChanged)
         case .registryStarted, .beatsSealed:
             try removeStaleServices(event, &store)
+            try store.removeLapsedIdentities(before: event.time.advanced(by: .zero - rejoinWindow))
         case .heartbeats, .registryStopped, .clockStepped, .unknown:
             break
         }

@@ -124,6 +124,14 @@ public protocol RecordStore {
     /// Services without instances or policy that have not changed since `time`.
     func emptyServices(unchangedSince time: Timestamp) throws(Failure) -> [ServiceName]
 
+    /// By serial number.
+    func certificate(_ serial: String) throws(Failure) -> CertificateRecord?
+    mutating func put(_ certificate: CertificateRecord) throws(Failure)
+    func revocation(_ subject: Revocation.Subject) throws(Failure) -> Revocation?
+    mutating func put(_ revocation: Revocation) throws(Failure)
+    /// Forgets certificates and revocations that ended before `time`.
+    mutating func removeLapsedIdentities(before time: Timestamp) throws(Failure)
+
     func registry() throws(Failure) -> RegistryRecord
     mutating func put(_ registry: RegistryRecord) throws(Failure)
 }

@@ -51,6 +51,7 @@ struct WatchCommand: AsyncParsableCommand {
         let name: String
         switch message {
         case .reset: name = "reset"
+        case .denied: name = "denied"
         case .service: name = "service"
         case .upsert: name = "upsert"
         case .remove: name = "remove"
@@ -65,6 +66,14 @@ struct WatchCommand: AsyncParsableCommand {
         let now = style.dim(LocalTime.clock(unixSeconds: Wording.unixSeconds(WallClock.now())))
         switch message {
         case .reset: return "\(now) the registry has another history: everything follows anew\n"
+        case .denied(let serials, let services):
+            guard !serials.isEmpty || !services.isEmpty else { return "" }
+            let parts = [
+                serials.isEmpty ? nil : HumanText.counted(UInt64(serials.count), "certificate"),
+                services.isEmpty
+                    ? nil : "all older ones of \(services.keys.sorted().map(\.description).joined(separator: ", "))",
+            ]
+            return "\(now) revoked: \(parts.compactMap { $0 }.joined(separator: ", "))\n"
         case .service(let name, let instances, let policy):
             let count = HumanText.counted(UInt64(instances.count), "instance")
             let rules = policy == nil ? "" : " \(output.symbols.separator) with a policy"

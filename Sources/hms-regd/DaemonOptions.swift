@@ -61,6 +61,9 @@ struct DaemonOptions: ParsableArguments {
     )
     var protectFor: String?
 
+    @Option(help: ArgumentHelp("Of the identities that it issues (default: gov.local).", valueName: "name"))
+    var trustDomain: String?
+
     @Option(
         help: ArgumentHelp(
             "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
@@ -86,7 +89,7 @@ struct DaemonOptions: ParsableArguments {
             ("data", data), ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
-            ("reserve", reserve), ("log-level", logLevel),
+            ("trust-domain", trustDomain), ("reserve", reserve), ("log-level", logLevel),
         ]
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Identity
 import Logging
 import Registry
 import RegistryAPI
@@ -15,6 +16,7 @@ struct DaemonSettings {
     private var socketGroup: String?
     private var healthPolicy = HealthPolicy.default
     private var guardOptions = MassExpiryGuard.Options()
+    private var trustDomain: TrustDomain
     private var reserveMegabytes: UInt64 = 64
     private var logLevel = Logger.Level.info
 
@@ -32,6 +34,11 @@ struct DaemonSettings {
         socketGroup = sources["socket-group"]?.text
         plainListen = try Self.address(sources["plain-listen"])
         metricsListen = try Self.address(sources["metrics-listen"])
+        do {
+            trustDomain = try TrustDomain(sources["trust-domain"]?.text ?? "gov.local")
+        } catch {
+            throw CommandError("\(sources["trust-domain"]?.origin ?? ""): \(error.message)", exitCode: .usage)
+        }
         let ttl = try Self.duration(sources["ttl"], 1_000...86_400_000) ?? healthPolicy.ttl
         let deregisterAfter = try Self.duration(sources["deregister-after"], 1_000...2_592_000_000)
         healthPolicy = HealthPolicy(ttl: ttl, deregisterAfter: deregisterAfter ?? healthPolicy.deregisterAfter)
@@ -63,6 +70,7 @@ struct DaemonSettings {
                     if done >= total { progress.finish() }
                 }
             ),
+            trustDomain: trustDomain,
             sockets: sockets,
             socketGroup: socketGroup,
             plainListen: plainListen,

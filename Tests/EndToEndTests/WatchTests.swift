@@ -31,6 +31,7 @@ struct WatchTests {
             state.withLock { state in
                 switch message {
                 case .reset: state.instances = [:]
+                case .denied: break
                 case .service(let name, let instances, _):
                     state.wholeServices += 1
                     state.instances = state.instances.filter { $0.key.service != name }
@@ -100,11 +101,14 @@ struct WatchTests {
                 logTo: directory,
                 label: "watch"
             )
-            try await eventually("the state") { watch.output.contains("\n") }
+            try await eventually("the state") { watch.output.contains(#""event":"service""#) }
             _ = try daemon.request("DELETE", "/v1/services/a/instances/1")
             try await eventually("the removal") { watch.output.contains(#"{"event":"remove","service":"a","id":"1"}"#) }
             let lines = watch.output.split(separator: "\n")
-            #expect(lines.first?.hasPrefix(#"{"event":"service","service":"a","instances":[{"id":"1""#) == true)
+            #expect(lines.first == #"{"event":"denied","serials":[],"services":{}}"#)
+            #expect(
+                lines.dropFirst().first?.hasPrefix(#"{"event":"service","service":"a","instances":[{"id":"1""#) == true
+            )
             try await watch.end(by: SIGINT)
             try await daemon.program.end()
         }

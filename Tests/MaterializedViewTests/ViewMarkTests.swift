@@ -53,7 +53,7 @@ struct ViewMarkTests {
             because: "another log",
             identity: { $0.registryID = RegistryID(rawValue: 1) }
         ),
-        Case(testDescription: "another layout", because: "layout 2", identity: { $0.schema = 2 }),
+        Case(testDescription: "another layout", because: "it is of layout", identity: { $0.schema += 1 }),
     ]
 
     @Test(arguments: cases)

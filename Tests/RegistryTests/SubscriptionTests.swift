@@ -7,11 +7,12 @@ import Testing
 
 @Suite("Watches")
 struct SubscriptionTests {
-    /// `service a [b c]`, `upsert a/b`, `remove a/b`, `policy a`, `reset`
+    /// `service a [b c]`, `upsert a/b`, `remove a/b`, `policy a`, `reset`, and `denied n` where there are any.
     private func words(_ batch: WatchBatch) throws -> [String] {
-        try batch.events.map { event in
+        try batch.events.compactMap { event -> String? in
             switch event {
             case .reset: return "reset"
+            case .denied(let revocations): return revocations.isEmpty ? nil : "denied \(revocations.count)"
             case .service(let name, let instances, let policy):
                 let ids = try JSONValue(parsing: instances).elements.map { $0["id"]?.text ?? "?" }
                 return "service \(name) \(ids.joined(separator: ","))" + (policy == nil ? "" : " with policy")
@@ -92,7 +93,8 @@ struct SubscriptionTests {
             #expect(try words(batch) == ["service c d,g", "service e "])
             #expect(batch.cursor == bench.cursor(5))
             let upToDate = bench.subscribe(.all, from: bench.cursor(5))
-            #expect(try upToDate.takeBatch() == WatchBatch(events: [], cursor: bench.cursor(5)))
+            let nothing = try upToDate.takeBatch()
+            #expect(nothing == WatchBatch(events: [.denied([])], cursor: bench.cursor(5)))
             let named = bench.subscribe(.named([try ServiceName("a"), try ServiceName("c")]), from: bench.cursor(3))
             #expect(try words(try named.takeBatch()) == ["service c d,g"])
         }

@@ -9,6 +9,8 @@ public struct MemoryRecordStore: RecordStore, Equatable {
 
     public private(set) var instances: [InstanceKey: Row] = [:]
     public private(set) var services: [ServiceName: ServiceRecord] = [:]
+    public private(set) var certificates: [String: CertificateRecord] = [:]
+    public private(set) var revocations: [Revocation.Subject: Revocation] = [:]
     private var record = RegistryRecord()
 
     public init() {}
@@ -54,6 +56,27 @@ public struct MemoryRecordStore: RecordStore, Equatable {
         services.values
             .filter { $0.policy == nil && $0.counts.total == 0 && $0.changedAt < time }
             .map(\.name).sorted()
+    }
+
+    public func certificate(_ serial: String) throws(Never) -> CertificateRecord? {
+        certificates[serial]
+    }
+
+    public mutating func put(_ certificate: CertificateRecord) throws(Never) {
+        certificates[certificate.serial] = certificate
+    }
+
+    public func revocation(_ subject: Revocation.Subject) throws(Never) -> Revocation? {
+        revocations[subject]
+    }
+
+    public mutating func put(_ revocation: Revocation) throws(Never) {
+        revocations[revocation.subject] = revocation
+    }
+
+    public mutating func removeLapsedIdentities(before time: Timestamp) throws(Never) {
+        certificates = certificates.filter { $0.value.notAfter >= time }
+        revocations = revocations.filter { $0.value.until >= time }
     }
 
     public func registry() throws(Never) -> RegistryRecord {

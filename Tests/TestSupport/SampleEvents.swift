@@ -99,6 +99,11 @@ extension SeededGenerator {
         ProtectionReport(expected: magnitude(), seen: magnitude(), why: text(upTo: 20))
     }
 
+    /// One of few, so that random events meet.
+    public mutating func serial() -> String {
+        "4" + String(below(6), radix: 16)
+    }
+
     /// An event of the `index`-th kind, of ``eventKinds``.
     public mutating func eventKind(_ index: Int) -> EventKind {
         let handle = InstanceHandle(magnitude())
@@ -137,11 +142,23 @@ extension SeededGenerator {
         case 13: return .protectionStarted(report())
         case 14: return .protectionEnded(report())
         case 15: return .guardOverridden(pick([.release, .hold]))
+        case 16:
+            let certificate = CertificateRecord(
+                serial: serial(),
+                spiffeID: "spiffe://gov.local/svc/billing",
+                keyHash: bytes(32),
+                lineage: bytes(32),
+                notAfter: timestamp()
+            )
+            return .certificateIssued(certificate)
+        case 17:
+            let subject: Revocation.Subject = oneIn(2) ? .serial(serial()) : .service(key().service)
+            return .certificateRevoked(Revocation(subject: subject, before: timestamp(), until: timestamp()))
         default: return .unknown
         }
     }
 
-    public static let eventKinds = 17
+    public static let eventKinds = 19
 
     public mutating func event(_ sequence: UInt64, time: Timestamp? = nil, kind: Int? = nil) -> Event {
         Event(

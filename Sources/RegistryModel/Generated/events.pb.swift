@@ -315,6 +315,22 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .operatorOverride(newValue)}
   }
 
+  var certificateIssued: Hms_Log_V1_CertificateIssued {
+    get {
+      if case .certificateIssued(let v)? = kind {return v}
+      return Hms_Log_V1_CertificateIssued()
+    }
+    set {kind = .certificateIssued(newValue)}
+  }
+
+  var certificateRevoked: Hms_Log_V1_CertificateRevoked {
+    get {
+      if case .certificateRevoked(let v)? = kind {return v}
+      return Hms_Log_V1_CertificateRevoked()
+    }
+    set {kind = .certificateRevoked(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -334,6 +350,8 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case protectionStarted(Hms_Log_V1_ProtectionStarted)
     case protectionEnded(Hms_Log_V1_ProtectionEnded)
     case operatorOverride(Hms_Log_V1_OperatorOverride)
+    case certificateIssued(Hms_Log_V1_CertificateIssued)
+    case certificateRevoked(Hms_Log_V1_CertificateRevoked)
 
   }
 
@@ -868,6 +886,72 @@ nonisolated struct Hms_Log_V1_OperatorOverride: Sendable {
   init() {}
 }
 
+/// A certificate of the registry's own authority. The certificate itself is nowhere kept.
+nonisolated struct Hms_Log_V1_CertificateIssued: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Lower-case hexadecimal.
+  var serial: String = String()
+
+  var spiffeID: String = String()
+
+  /// SHA-256 of the SubjectPublicKeyInfo.
+  var keyHash: Data = Data()
+
+  /// The first key of which this one is a renewal; its own where it is the first.
+  var lineage: Data = Data()
+
+  var notAfterUnixNs: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// What is not to be believed any more, although its time is not over.
+nonisolated struct Hms_Log_V1_CertificateRevoked: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var what: Hms_Log_V1_CertificateRevoked.OneOf_What? = nil
+
+  var serial: String {
+    get {
+      if case .serial(let v)? = what {return v}
+      return String()
+    }
+    set {what = .serial(newValue)}
+  }
+
+  /// Every certificate of this service that was issued before `before_unix_ns`.
+  var service: String {
+    get {
+      if case .service(let v)? = what {return v}
+      return String()
+    }
+    set {what = .service(newValue)}
+  }
+
+  var beforeUnixNs: Int64 = 0
+
+  /// When the last such certificate ends of itself: the revocation can be forgotten then.
+  var untilUnixNs: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_What: Equatable, Sendable {
+    case serial(String)
+    /// Every certificate of this service that was issued before `before_unix_ns`.
+    case service(String)
+
+  }
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hms.log.v1"
@@ -912,7 +996,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1132,6 +1216,32 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .operatorOverride(v)
         }
       }()
+      case 26: try {
+        var v: Hms_Log_V1_CertificateIssued?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .certificateIssued(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .certificateIssued(v)
+        }
+      }()
+      case 27: try {
+        var v: Hms_Log_V1_CertificateRevoked?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .certificateRevoked(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .certificateRevoked(v)
+        }
+      }()
       default: break
       }
     }
@@ -1218,6 +1328,14 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .operatorOverride?: try {
       guard case .operatorOverride(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .certificateIssued?: try {
+      guard case .certificateIssued(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
+    }()
+    case .certificateRevoked?: try {
+      guard case .certificateRevoked(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
     }()
     case nil: break
     }
@@ -2179,4 +2297,121 @@ nonisolated extension Hms_Log_V1_OperatorOverride: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hms_Log_V1_OperatorOverride.Guard: SwiftProtobuf._ProtoNameProviding {
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0GUARD_UNSPECIFIED\0\u{1}GUARD_RELEASE\0\u{1}GUARD_HOLD\0")
+}
+
+nonisolated extension Hms_Log_V1_CertificateIssued: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CertificateIssued"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}serial\0\u{3}spiffe_id\0\u{3}key_hash\0\u{1}lineage\0\u{3}not_after_unix_ns\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.serial) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.spiffeID) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.keyHash) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.lineage) }()
+      case 5: try { try decoder.decodeSingularSFixed64Field(value: &self.notAfterUnixNs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.serial.isEmpty {
+      try visitor.visitSingularStringField(value: self.serial, fieldNumber: 1)
+    }
+    if !self.spiffeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.spiffeID, fieldNumber: 2)
+    }
+    if !self.keyHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyHash, fieldNumber: 3)
+    }
+    if !self.lineage.isEmpty {
+      try visitor.visitSingularBytesField(value: self.lineage, fieldNumber: 4)
+    }
+    if self.notAfterUnixNs != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.notAfterUnixNs, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_CertificateIssued, rhs: Hms_Log_V1_CertificateIssued) -> Bool {
+    if lhs.serial != rhs.serial {return false}
+    if lhs.spiffeID != rhs.spiffeID {return false}
+    if lhs.keyHash != rhs.keyHash {return false}
+    if lhs.lineage != rhs.lineage {return false}
+    if lhs.notAfterUnixNs != rhs.notAfterUnixNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_CertificateRevoked: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CertificateRevoked"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}serial\0\u{1}service\0\u{3}before_unix_ns\0\u{3}until_unix_ns\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.what != nil {try decoder.handleConflictingOneOf()}
+          self.what = .serial(v)
+        }
+      }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.what != nil {try decoder.handleConflictingOneOf()}
+          self.what = .service(v)
+        }
+      }()
+      case 3: try { try decoder.decodeSingularSFixed64Field(value: &self.beforeUnixNs) }()
+      case 4: try { try decoder.decodeSingularSFixed64Field(value: &self.untilUnixNs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.what {
+    case .serial?: try {
+      guard case .serial(let v)? = self.what else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    }()
+    case .service?: try {
+      guard case .service(let v)? = self.what else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case nil: break
+    }
+    if self.beforeUnixNs != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.beforeUnixNs, fieldNumber: 3)
+    }
+    if self.untilUnixNs != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.untilUnixNs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_CertificateRevoked, rhs: Hms_Log_V1_CertificateRevoked) -> Bool {
+    if lhs.what != rhs.what {return false}
+    if lhs.beforeUnixNs != rhs.beforeUnixNs {return false}
+    if lhs.untilUnixNs != rhs.untilUnixNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }

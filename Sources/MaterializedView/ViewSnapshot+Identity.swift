@@ -1,0 +1,37 @@
+import CLMDB
+public import RegistryModel
+
+extension ViewSnapshot {
+    /// Certificates on record, in order of their serial numbers.
+    public func certificates() throws -> [CertificateRecord] {
+        try identities(.certificate) { try IdentityRow.certificate($0, $1) }
+    }
+
+    public func certificate(_ serial: String) throws -> CertificateRecord? {
+        let key = IdentityRow.key(certificate: serial)
+        return try key.withUnsafeBytes { key in
+            try reader.access.withValue(databases.identities, key) { try IdentityRow.certificate(key, $0) }
+        }
+    }
+
+    /// Everything that is not to be believed any more.
+    public func revocations() throws -> [Revocation] {
+        try identities(.revokedSerial) { try IdentityRow.revocation($0, $1) }
+            + identities(.revokedService) { try IdentityRow.revocation($0, $1) }
+    }
+
+    private func identities<Record>(
+        _ kind: IdentityRow.Kind,
+        _ read: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Record
+    ) throws -> [Record] {
+        var found: [Record] = []
+        try withUnsafeBytes(of: kind.rawValue) { start in
+            try reader.access.scan(databases.identities, from: start) { key, value in
+                guard key.first == kind.rawValue else { return false }
+                found.append(try read(key, value))
+                return true
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,162 @@
+import Hummingbird
+import Identity
+import MaterializedView
+import NIOCore
+import Registry
+import RegistryModel
+
+extension RegistryRoutes {
+    /// Whom to believe: for everybody, since a root certificate is no secret.
+    func addTrustBundle(to router: Router<Context>) {
+        on(router, .get, "/v1/trust-bundle") { _ in
+            let (trustDomain, root, issuer, bundle) = try authority.certificates
+            var json = JSONWriter()
+            json.beginObject()
+            json.member("trustDomain", trustDomain.description)
+            json.key("root")
+            Self.write(root, to: &json)
+            json.key("issuer")
+            Self.write(issuer, to: &json)
+            json.member("pem", bundle)
+            json.endObject()
+            var reply = Reply(json: json)
+            reply.noteSequence(registry.sequence)
+            return reply
+        }
+    }
+
+    /// Issuing and revoking: the operator's.
+    func addCertificates(to router: Router<Context>) {
+        on(router, .post, "/v1/certificates") { request in
+            let (subject, csr) = try Self.certificateRequest(try await request.body())
+            let (svid, outcome) = try await authority.issue(subject, for: csr) { command in
+                try await request.submit(command, to: registry)
+            }
+            return Self.issued(svid, try svid.pem, outcome)
+        }
+        on(router, .get, "/v1/certificates") { _ in try certificates() }
+        on(router, .post, "/v1/certificates/deny") { request in
+            let now = registry.now().time
+            let (service, before) = try Self.denial(try await request.body(), now: now)
+            let revocation = Revocation(
+                subject: .service(service),
+                before: before,
+                until: before.advanced(by: CertificateAuthority.leafLife)
+            )
+            return ReplyDocuments.done(try await request.submit(.revoke(revocation), to: registry))
+        }
+        on(router, .delete, "/v1/certificates/:serial") { request in
+            let now = registry.now().time
+            let revocation = Revocation(subject: .serial(request.target.path[2]), before: now, until: now)
+            return ReplyDocuments.done(try await request.submit(.revoke(revocation), to: registry))
+        }
+    }
+
+    // MARK: Requests
+
+    private static func certificateRequest(_ body: ByteBuffer) throws -> (SPIFFEID.Subject, SVIDRequest) {
+        var service: String?
+        var user: String?
+        var csr: String?
+        try RequestBody.parse(body) { (reader) throws(RegistryModelError) in
+            try reader.object { (reader, key) throws(RegistryModelError) in
+                switch key {
+                case "service": service = try reader.string()
+                case "user": user = try reader.string()
+                case "csr": csr = try reader.string()
+                default: throw Registration.unknownMember(key, among: ["service", "user", "csr"])
+                }
+            }
+        }
+        guard let csr else { throw RegistryModelError(.missingField, "csr is missing: PEM of a request") }
+        let request = try SVIDRequest(pem: csr)
+        switch (service, user) {
+        case (let service?, nil): return (.service(try ServiceName(service)), request)
+        case (nil, let user?): return (.user(try Login(user)), request)
+        default: throw RegistryModelError(.missingField, "service or user is due, one of them")
+        }
+    }
+
+    private static func denial(_ body: ByteBuffer, now: Timestamp) throws -> (ServiceName, Timestamp) {
+        var service: ServiceName?
+        var before: Timestamp?
+        try RequestBody.parse(body) { (reader) throws(RegistryModelError) in
+            try reader.object { (reader, key) throws(RegistryModelError) in
+                switch key {
+                case "service": service = try ServiceName(try reader.string())
+                case "before":
+                    guard let time = Timestamp(rfc3339: try reader.string()) else {
+                        throw RegistryModelError(.invalidField, "before is no RFC 3339 time")
+                    }
+                    before = time
+                default: throw Registration.unknownMember(key, among: ["service", "before"])
+                }
+            }
+        }
+        guard let service else { throw RegistryModelError(.missingField, "service is missing") }
+        // What is issued from now on is good: nobody can be denied in advance.
+        return (service, min(before ?? now, now))
+    }
+
+    // MARK: Answers
+
+    private static func issued(_ svid: X509SVID, _ pem: String, _ outcome: CommandOutcome) -> Reply {
+        var json = JSONWriter(reservingCapacity: 2_048)
+        json.beginObject()
+        json.member("serial", svid.serial)
+        json.member("spiffeId", svid.id.description)
+        json.member("certificate", pem)
+        json.member("notAfter", svid.notAfter)
+        json.member("renewAfter", svid.renewAfter)
+        json.member("sequence", outcome.sequence.rawValue)
+        json.endObject()
+        var reply = Reply(json: json, at: outcome)
+        reply.status = 201
+        return reply
+    }
+
+    private func certificates() throws -> Reply {
+        try registry.view.read { (snapshot) throws -> Reply in
+            let revocations = try snapshot.revocations()
+            var json = JSONWriter(reservingCapacity: 4_096)
+            json.beginObject()
+            json.key("certificates")
+            json.beginArray()
+            for certificate in try snapshot.certificates() {
+                json.beginObject()
+                json.member("serial", certificate.serial)
+                json.member("spiffeId", certificate.spiffeID)
+                json.member("keyHash", "sha256:" + hexadecimal(certificate.keyHash))
+                json.member("notAfter", certificate.notAfter)
+                json.member("revoked", revocations.contains { $0.covers(certificate) })
+                json.endObject()
+            }
+            json.endArray()
+            json.member("sequence", snapshot.sequence.rawValue)
+            json.member("time", registry.now().time)
+            json.endObject()
+            var reply = Reply(json: json)
+            reply.noteSequence(snapshot.sequence)
+            return reply
+        }
+    }
+
+    private static func write(_ certificate: CertificateSummary, to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("subject", certificate.subject)
+        json.member("keyHash", certificate.keyHash)
+        json.member("notAfter", certificate.notAfter)
+        json.endObject()
+    }
+}
+
+extension Revocation {
+    /// Of a service: all certificates live equally long, so one that ends by the revocation's end was issued before it.
+    fileprivate func covers(_ certificate: CertificateRecord) -> Bool {
+        switch subject {
+        case .serial(let serial): serial == certificate.serial
+        case .service(let service):
+            certificate.spiffeID.hasSuffix("/svc/\(service)") && certificate.notAfter <= until
+        }
+    }
+}

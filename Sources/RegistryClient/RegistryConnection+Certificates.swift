@@ -1,0 +1,136 @@
+import NIOHTTP1
+public import RegistryModel
+
+/// A certificate as the registry handed it out.
+public struct IssuedCertificate: Sendable, Equatable {
+    public var serial = ""
+    public var spiffeID = ""
+    /// PEM: the leaf, then its issuer.
+    public var certificate = ""
+    public var notAfter = Timestamp(rawValue: 0)
+}
+
+/// A certificate that is on record.
+public struct CertificateEntry: Sendable, Equatable {
+    public var serial = ""
+    public var spiffeID = ""
+    public var notAfter = Timestamp(rawValue: 0)
+    public var isRevoked = false
+}
+
+/// The registry as a certificate authority.
+public struct AuthorityReport: Sendable, Equatable {
+    public struct Certificate: Sendable, Equatable {
+        public var subject = ""
+        /// `sha256:…` of the public key.
+        public var keyHash = ""
+        public var notAfter = Timestamp(rawValue: 0)
+    }
+
+    public var trustDomain = ""
+    public var root = Certificate()
+    public var issuer = Certificate()
+    /// The roots to believe, PEM.
+    public var bundle = ""
+}
+
+extension RegistryConnection {
+    public func authority() async throws(RegistryClientError) -> AuthorityReport {
+        try await send(.GET, "/v1/trust-bundle").read { (json) throws(RegistryModelError) in
+            var report = AuthorityReport()
+            try json.object { (json, name) throws(RegistryModelError) in
+                switch name {
+                case "trustDomain": report.trustDomain = try json.string()
+                case "root": report.root = try AuthorityReport.Certificate(from: &json)
+                case "issuer": report.issuer = try AuthorityReport.Certificate(from: &json)
+                case "pem": report.bundle = try json.string()
+                default: try json.skip()
+                }
+            }
+            return report
+        }
+    }
+
+    /// Has a key signed for a service.
+    ///
+    /// - Parameter request: PEM of a certificate signing request.
+    public func issueCertificate(
+        service: ServiceName,
+        request: String
+    ) async throws(RegistryClientError) -> IssuedCertificate {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("service", service.description)
+        json.member("csr", request)
+        json.endObject()
+        return try await send(.POST, "/v1/certificates", body: json.bytes).read { (json) throws(RegistryModelError) in
+            var issued = IssuedCertificate()
+            try json.object { (json, name) throws(RegistryModelError) in
+                switch name {
+                case "serial": issued.serial = try json.string()
+                case "spiffeId": issued.spiffeID = try json.string()
+                case "certificate": issued.certificate = try json.string()
+                case "notAfter": issued.notAfter = try json.timestamp()
+                default: try json.skip()
+                }
+            }
+            return issued
+        }
+    }
+
+    public func certificates() async throws(RegistryClientError) -> [CertificateEntry] {
+        try await send(.GET, "/v1/certificates").read { (json) throws(RegistryModelError) in
+            var entries: [CertificateEntry] = []
+            try json.object { (json, name) throws(RegistryModelError) in
+                guard name == "certificates" else { return try json.skip() }
+                try json.array { (json) throws(RegistryModelError) in entries.append(try CertificateEntry(from: &json))
+                }
+            }
+            return entries
+        }
+    }
+
+    public func revokeCertificate(serial: String) async throws(RegistryClientError) {
+        _ = try await send(.DELETE, "/v1/certificates/\(percentEncoded(serial))")
+    }
+
+    /// Revokes every certificate of a service that was issued until now.
+    public func revokeCertificates(of service: ServiceName) async throws(RegistryClientError) {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("service", service.description)
+        json.endObject()
+        _ = try await send(.POST, "/v1/certificates/deny", body: json.bytes)
+    }
+}
+
+extension AuthorityReport.Certificate {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "subject": read.subject = try json.string()
+            case "keyHash": read.keyHash = try json.string()
+            case "notAfter": read.notAfter = try json.timestamp()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension CertificateEntry {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "serial": read.serial = try json.string()
+            case "spiffeId": read.spiffeID = try json.string()
+            case "notAfter": read.notAfter = try json.timestamp()
+            case "revoked": read.isRevoked = try json.bool()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
