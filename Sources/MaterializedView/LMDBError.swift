@@ -11,7 +11,6 @@ public struct LMDBError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     static let notFound = MDB_NOTFOUND
-    static let mapFull = MDB_MAP_FULL
 
     /// Turns anything but success into an error.
     static func check(_ code: Int32, _ function: StaticString) throws(LMDBError) {
