@@ -22,7 +22,9 @@ extension CertificateAuthority {
         trustDomain: TrustDomain,
         now: Timestamp
     ) throws(IdentityError) -> CertificateAuthority {
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw failed("can't make", directory) }
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw IdentityError.storage("can't make", directory)
+        }
         let present = File.allCases.filter { access(directory + "/" + $0.rawValue, F_OK) == 0 }
         if present.isEmpty {
             let authority = try CertificateAuthority(trustDomain: trustDomain, now: now)
@@ -48,9 +50,9 @@ extension CertificateAuthority {
         try Self.write(issuerKey.pemRepresentation + "\n", directory, .issuerKey)
         try Self.write(try issuer.pem(), directory, .issuerCertificate)
         let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failed("can't sync", directory) }
+        guard descriptor >= 0 else { throw IdentityError.storage("can't sync", directory) }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw Self.failed("can't sync", directory) }
+        guard fsync(descriptor) == 0 else { throw IdentityError.storage("can't sync", directory) }
     }
 
     private static func load(
@@ -109,28 +111,17 @@ extension CertificateAuthority {
     private static func read(_ directory: String, _ file: File) throws(IdentityError) -> String {
         let path = directory + "/" + file.rawValue
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failed("can't read", path) }
+        guard descriptor >= 0 else { throw IdentityError.storage("can't read", path) }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: 64 * 1_024)
         let count = Glibc.read(descriptor, &bytes, bytes.count)
         guard count >= 0, let text = String(validating: bytes.prefix(max(0, count)), as: UTF8.self) else {
-            throw failed("can't read", path)
+            throw IdentityError.storage("can't read", path)
         }
         return text
     }
 
     private static func write(_ text: String, _ directory: String, _ file: File) throws(IdentityError) {
-        let path = directory + "/" + file.rawValue
-        let temporary = path + ".new"
-        let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failed("can't write", temporary) }
-        defer { close(descriptor) }
-        guard Glibc.write(descriptor, text, text.utf8.count) == text.utf8.count, fdatasync(descriptor) == 0,
-            rename(temporary, path) == 0
-        else { throw failed("can't write", path) }
-    }
-
-    private static func failed(_ what: String, _ path: String) -> IdentityError {
-        IdentityError(.storage, "\(what) \(path): \(String(cString: strerror(errno)))")
+        try PrivateFile.write(text, to: directory + "/" + file.rawValue)
     }
 }

@@ -1,17 +1,9 @@
-import CLMDB
 public import RegistryModel
 
 extension ViewSnapshot {
     /// Certificates on record, in order of their serial numbers.
     public func certificates() throws -> [CertificateRecord] {
         try identities(.certificate) { try IdentityRow.certificate($0, $1) }
-    }
-
-    public func certificate(_ serial: String) throws -> CertificateRecord? {
-        let key = IdentityRow.key(certificate: serial)
-        return try key.withUnsafeBytes { key in
-            try reader.access.withValue(databases.identities, key) { try IdentityRow.certificate(key, $0) }
-        }
     }
 
     /// Everything that is not to be believed any more.

@@ -12,7 +12,7 @@ extension CommandHandler {
 
     func removePolicy<Store: RecordStore>(of name: ServiceName, _ store: Store) throws -> Decision {
         guard let service = try store.service(name) else {
-            throw RegistryError(.unknownService, "no service \(name) is registered")
+            throw RegistryError.unknownService(name)
         }
         guard service.policy != nil else { return .nothing(.policy(nil)) }
         return Decision(events: [.servicePolicyRemoved(name)], reply: .policy(nil))

@@ -85,7 +85,7 @@ extension CommandHandler {
 
     func removeService<Store: RecordStore>(_ name: ServiceName, _ store: Store) throws -> Decision {
         guard let service = try store.service(name) else {
-            throw RegistryError(.unknownService, "no service \(name) is registered")
+            throw RegistryError.unknownService(name)
         }
         let ids = try store.instanceIDs(of: name)
         if service.isExternal {

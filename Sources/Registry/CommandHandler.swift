@@ -70,11 +70,8 @@ struct CommandHandler: Sendable {
         in store: Store
     ) throws -> InstanceState {
         guard let state = try store.state(of: key) else {
-            let isKnown = try store.service(key.service) != nil
-            throw RegistryError(
-                isKnown ? .unknownInstance : .unknownService,
-                isKnown ? "\(key.service) has no instance \(key.id)" : "no service \(key.service) is registered"
-            )
+            guard try store.service(key.service) != nil else { throw RegistryError.unknownService(key.service) }
+            throw RegistryError(.unknownInstance, "\(key.service) has no instance \(key.id)")
         }
         if let tag, tag.epoch != epoch || tag.handle != state.handle {
             throw RegistryError(

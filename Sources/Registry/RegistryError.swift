@@ -1,3 +1,5 @@
+public import RegistryModel
+
 /// Why the registry refused a command, or could not carry it out.
 public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Kinds of error; new ones may come. The description is the API's `code`.
@@ -27,6 +29,8 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
     public var message: String
     /// What to do next, where there is something.
     public var hint: String?
+    /// The service that is not known, so that whoever answers can name the nearest.
+    public var missingService: ServiceName?
     /// The events are in the log although the command failed.
     public var isRecorded: Bool
 
@@ -35,6 +39,12 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         self.message = message
         self.hint = hint
         self.isRecorded = isRecorded
+    }
+
+    static func unknownService(_ name: ServiceName) -> RegistryError {
+        var error = RegistryError(.unknownService, "no service \(name) is registered")
+        error.missingService = name
+        return error
     }
 
     public var description: String {

@@ -130,17 +130,12 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
             uid: uid ?? 0
         )
         service.answer(request) { reply in
-            if loop.inEventLoop {
+            let deliver: @Sendable () -> Void = {
                 let (handler, context) = bound.value
                 handler.send(reply, version, keepAlive, context)
                 handler.finish(context)
-            } else {
-                loop.execute {
-                    let (handler, context) = bound.value
-                    handler.send(reply, version, keepAlive, context)
-                    handler.finish(context)
-                }
             }
+            if loop.inEventLoop { deliver() } else { loop.execute(deliver) }
         }
     }
 

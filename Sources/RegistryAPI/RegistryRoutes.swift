@@ -69,9 +69,8 @@ struct RegistryRoutes: Sendable {
 
     func failure(_ error: any Error) -> Reply {
         var problem = ProblemDetails(error)
-        if problem.code == "unknown-service", problem.nearest.isEmpty {
-            let name = problem.detail.split(separator: " ").dropFirst(2).first.map(String.init) ?? ""
-            problem = LookupDocument(registry: registry).unknownService(name)
+        if let name = (error as? RegistryError)?.missingService {
+            problem = LookupDocument(registry: registry).unknownService(name.description)
         }
         var reply = Reply(problem)
         reply.noteSequence(registry.sequence)

@@ -35,14 +35,12 @@ public enum HeartbeatResult: Sendable, Equatable {
 
 extension RegistryConnection {
     public func register(
-        _ registration: Registration,
-        requestID: String? = nil
+        _ registration: Registration
     ) async throws(RegistryClientError) -> RegistrationResult {
         let answer = try await send(
             .PUT,
             Self.path(of: registration.instance.key),
-            headers: requestID.map { [("x-request-id", $0)] } ?? [],
-            body: Self.body(of: registration, naming: false)
+            body: Self.body(of: registration)
         )
         return try answer.read { (json) throws(RegistryModelError) in try RegistrationResult(from: &json) }
     }
@@ -176,11 +174,9 @@ extension RegistryConnection {
         }
     }
 
-    /// The body of a registration; `naming`: with service and id, as an array or NDJSON needs them.
-    static func body(of registration: Registration, naming: Bool) -> [UInt8] {
+    private static func body(of registration: Registration) -> [UInt8] {
         var json = JSONWriter()
         json.beginObject()
-        if naming { json.member("service", registration.instance.key.service.description) }
         registration.instance.writeMembers(to: &json)
         if registration.health != .starting { json.member("status", registration.health.description) }
         json.endObject()

@@ -38,8 +38,8 @@ public struct Style: Sendable, Equatable {
         case .always: isColored = true
         case .never: isColored = false
         case .auto:
-            let refuses = getenv("NO_COLOR").map { $0.pointee != 0 } ?? false
-            let isDumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? false
+            let refuses = Environment.variable("NO_COLOR").map { !$0.isEmpty } ?? false
+            let isDumb = Environment.variable("TERM") == "dumb"
             isColored = isatty(descriptor) == 1 && !refuses && !isDumb
         }
     }

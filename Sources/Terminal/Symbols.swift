@@ -1,5 +1,3 @@
-import Glibc
-
 /// The few signs that output uses: words go with all of them.
 public struct Symbols: Sendable, Equatable {
     /// Done, fine.
@@ -36,7 +34,7 @@ public struct Symbols: Sendable, Equatable {
         bar: ("#", ".")
     )
 
-    public static let current = choose { name in getenv(name).map { String(cString: $0) } }
+    public static let current = choose(environment: Environment.variable)
 
     /// By the first locale variable that is set (POSIX.1-2017 §8.2); where none is, as in most containers, UTF-8.
     public static func choose(environment: (String) -> String?) -> Symbols {

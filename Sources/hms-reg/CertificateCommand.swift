@@ -169,18 +169,11 @@ private struct IdentityFolder {
         }
     }
 
-    /// Beside, and renamed: never half a file under its own name.
     func write(_ text: String, to name: String) throws {
-        let file = "\(path)/\(name)"
-        let descriptor = open(file + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure(file) }
-        defer { close(descriptor) }
-        guard Glibc.write(descriptor, text, text.utf8.count) == text.utf8.count, rename(file + ".new", file) == 0 else {
-            throw failure(file)
+        do {
+            try PrivateFile.write(text, to: "\(path)/\(name)")
+        } catch {
+            throw CommandError(error.message, exitCode: .unreachable)
         }
-    }
-
-    private func failure(_ file: String) -> CommandError {
-        CommandError("can't write \(file): \(String(cString: strerror(errno)))", exitCode: .unreachable)
     }
 }

@@ -67,10 +67,10 @@ struct RegistryOptions: ParsableArguments {
     func address() throws -> RegistryAddress {
         do {
             if let data { return try RegistryAddress(socket: data + "/regd.sock") }
-            if let named = registry ?? Self.environment("HMS_REGISTRY"), !named.isEmpty {
+            if let named = registry ?? Environment.variable("HMS_REGISTRY"), !named.isEmpty {
                 return try RegistryAddress(named)
             }
-            let sockets = RegistryAddress.wellKnownSockets(environment: Self.environment)
+            let sockets = RegistryAddress.wellKnownSockets(environment: Environment.variable)
             if let found = sockets.first(where: { access($0, F_OK) == 0 }) {
                 return try RegistryAddress(socket: found)
             }
@@ -83,10 +83,6 @@ struct RegistryOptions: ParsableArguments {
         } catch let error as RegistryClientError {
             throw CommandError(error.message, hint: error.hint, exitCode: .usage)
         }
-    }
-
-    private static func environment(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }
     }
 }
 

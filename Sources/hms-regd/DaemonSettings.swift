@@ -20,7 +20,7 @@ struct DaemonSettings {
     private var reserveMegabytes: UInt64 = 64
     private var logLevel = Logger.Level.info
 
-    init(_ options: DaemonOptions, environment: (String) -> String? = Self.environment) throws {
+    init(_ options: DaemonOptions, environment: (String) -> String? = Environment.variable) throws {
         let sources = try SettingSources(options, environment: environment)
         guard let data = sources["data"], !data.text.isEmpty else {
             throw CommandError(
@@ -85,10 +85,6 @@ struct DaemonSettings {
     }
 
     // MARK: Values
-
-    static func environment(_ name: String) -> String? {
-        getenv(name).map { String(cString: $0) }
-    }
 
     /// `DATA/regd.sock`, and a second one where people look without being told.
     private static func sockets(

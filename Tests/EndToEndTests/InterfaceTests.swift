@@ -65,6 +65,15 @@ struct InterfaceTests {
             let unknown = try daemon.request("GET", "/v1/services/identity-chek")
             #expect(unknown.status == 404)
             #expect(unknown.body.contains(#""hint":"did you mean identity-check?","nearest":["identity-check"]"#))
+            for (method, path) in [
+                ("DELETE", "identity-chek"), ("DELETE", "identity-chek/policy"),
+                ("DELETE", "identity-chek/instances/1"),
+                ("POST", "identity-chek/instances/1/drain"),
+            ] {
+                let refused = try daemon.request(method, "/v1/services/\(path)")
+                #expect(refused.status == 404)
+                #expect(refused.body.contains(#""nearest":["identity-check"]"#), "\(method) \(path): \(refused.body)")
+            }
             _ = try daemon.request("DELETE", "/v1/services/identity-check")
             let empty = try daemon.request("GET", "/v1/services/identity-check")
             #expect(empty.status == 200)
