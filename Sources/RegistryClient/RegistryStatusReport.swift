@@ -13,6 +13,8 @@ public struct RegistryStatusReport: Sendable, Equatable {
     public var version = ""
     public var registry = ""
     public var state = ""
+    /// Its most public door, `host:port`; empty where it has only sockets.
+    public var address = ""
     public var dataDirectory = ""
     public var uptimeMilliseconds: UInt64 = 0
     public var sequence = SequenceNumber.none
@@ -51,6 +53,7 @@ public struct RegistryStatusReport: Sendable, Equatable {
         case "version": version = try json.string()
         case "registry": registry = try json.string()
         case "state": state = try json.string()
+        case "address": address = try json.string()
         case "dataDirectory": dataDirectory = try json.string()
         case "uptimeMs": uptimeMilliseconds = try json.integer()
         case "sequence": sequence = SequenceNumber(try json.integer(as: UInt64.self))

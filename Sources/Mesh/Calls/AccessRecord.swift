@@ -1,0 +1,160 @@
+import NIOCore
+import RegistryModel
+
+/// One try, as the access log tells it.
+struct TryRecord {
+    var instance: String
+    /// A status, or what happened instead: `refused`, `timeout`, `reset`, …
+    var result: TryResult
+    var delivered: Bool?
+    var took: TimeAmount
+    var connect: TimeAmount?
+    var isReused: Bool
+    var message: String?
+}
+
+enum TryResult {
+    case status(Int)
+    case failed(String)
+}
+
+/// What the access log says of one request. Never fields, never bodies.
+struct AccessRecord {
+    enum Direction: String {
+        case outbound, inbound
+    }
+
+    var direction: Direction
+    var time: Timestamp
+    var from: String
+    var to: String
+    var method: String
+    var path: String
+    var status: Int
+    var error: String?
+    var hint: String?
+    var tries: [TryRecord]
+    var mostTries: Int
+    var received: Int
+    var sent: Int
+    var took: TimeAmount
+    var trace: String
+    /// Of the routing table; nil on the inbound side, which routes nothing.
+    var sequence: SequenceNumber?
+    var usable: Int?
+    var total: Int?
+    var leftOut: [(InstanceKey, reason: String)] = []
+    var isMutualTLS: Bool
+    var isTLS: Bool
+
+    /// One line, newline and all.
+    func line() -> [UInt8] {
+        var json = JSONWriter(reservingCapacity: 512)
+        json.beginObject()
+        json.member("time", time)
+        json.member("direction", direction.rawValue)
+        json.member("from", from)
+        json.member("to", to)
+        json.member("method", method)
+        json.member("path", path)
+        json.member("status", status)
+        if let error { json.member("error", error) }
+        if let hint { json.member("hint", hint) }
+        json.member("duration_us", took.microseconds)
+        json.member("bytes_in", received)
+        json.member("bytes_out", sent)
+        json.member("max_tries", mostTries)
+        json.key("tries")
+        json.beginArray()
+        for record in tries { record.write(to: &json) }
+        json.endArray()
+        json.member("trace", trace)
+        if let sequence { json.member("sequence", sequence.rawValue) }
+        if let usable { json.member("usable", usable) }
+        if let total { json.member("candidates", total) }
+        if !leftOut.isEmpty {
+            json.key("left_out")
+            json.beginArray()
+            for (key, reason) in leftOut {
+                json.beginObject()
+                json.member("instance", key.id.description)
+                json.member("why", reason)
+                json.endObject()
+            }
+            json.endArray()
+        }
+        json.member("mtls", isMutualTLS ? "on" : "off")
+        if !isMutualTLS, isTLS { json.member("tls", "on") }
+        json.endObject()
+        return json.bytes + [UInt8(ascii: "\n")]
+    }
+}
+
+extension TryRecord {
+    func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("instance", instance)
+        switch result {
+        case .status(let status): json.member("status", status)
+        case .failed(let what): json.member("failed", what)
+        }
+        if let delivered { json.member("delivered", delivered ? "unknown" : "no") }
+        json.member("duration_us", took.microseconds)
+        if let connect { json.member("connect_us", connect.microseconds) }
+        if isReused { json.member("reused", true) }
+        if let message { json.member("message", message) }
+        json.endObject()
+    }
+}
+
+extension TimeAmount {
+    /// Whole ones, rounded down.
+    var microseconds: Int64 { nanoseconds / 1_000 }
+}
+
+/// What of a path the log shows (`mesh.log.path`): by default without the query and with long runs of digits, and what
+/// looks like a mail address, masked: people's numbers end up in paths.
+enum PathDisclosure: Sendable {
+    case full, masked, off
+
+    func show(_ path: String) -> String {
+        switch self {
+        case .full: return path
+        case .off: return "/…"
+        case .masked:
+            let end = path.utf8.firstIndex(of: UInt8(ascii: "?")) ?? path.endIndex
+            let bare = path[..<end]
+            guard Self.isSuspicious(bare) else { return String(bare) }
+            return Self.mask(bare)
+        }
+    }
+
+    private static func isSuspicious(_ path: Substring) -> Bool {
+        var digits = 0
+        for byte in path.utf8 {
+            if byte == UInt8(ascii: "@") || byte == UInt8(ascii: "%") { return true }
+            digits = byte >= 0x30 && byte <= 0x39 ? digits + 1 : 0
+            if digits >= 6 { return true }
+        }
+        return false
+    }
+
+    /// Segment by segment: one with `@` (also written `%40`) goes whole, of others each run of six digits and more.
+    private static func mask(_ path: Substring) -> String {
+        path.split(separator: "/", omittingEmptySubsequences: false).map { segment -> String in
+            if segment.contains("@") || segment.lowercased().contains("%40") { return "***" }
+            var shown = ""
+            var run = ""
+            for character in segment + "/" {
+                if character.isASCII, character.isNumber {
+                    run.append(character)
+                } else {
+                    shown += run.count >= 6 ? "***" : run
+                    run = ""
+                    shown.append(character)
+                }
+            }
+            return String(shown.dropLast())
+        }.joined(separator: "/")
+    }
+}

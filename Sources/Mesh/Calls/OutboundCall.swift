@@ -1,0 +1,297 @@
+import Identity
+import NIOCore
+import RegistryModel
+
+/// One call of the application, from its head to its last byte: finds the service's instances, tries them by the rules of
+/// delivery, and passes request and response on as they stream.
+final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
+    enum Phase {
+        /// For the name to be registered.
+        case waitingForName(until: NIODeadline)
+        case backingOff(until: NIODeadline)
+        case connecting
+        case awaitingHead
+        case streaming
+        case over
+    }
+
+    /// Nothing for this long, once a response has begun, ends it.
+    static let idleTimeout = TimeAmount.minutes(5)
+
+    let plane: DataPlane
+    let entry: ServiceEntry
+    let head: RequestHead
+    let target: RequestTarget
+    let writer: any ResponseWriter
+    let began: NIODeadline
+    let startedAt: Timestamp
+    let trace: TraceContext
+    let rules: CallRules
+    let deadline: NIODeadline
+    /// The deadline came with the request, and is not this sidecar's own.
+    let isDeadlineInherited: Bool
+
+    var phase = Phase.connecting
+    var body = KeptBody()
+    var exchange: (any UpstreamExchange)?
+    var triedKeys: [InstanceKey] = []
+    var tries: [TryRecord] = []
+    var current: RoutedInstance?
+    var candidates: Candidates?
+    var tryBegan: NIODeadline
+    var connectTook: TimeAmount?
+    var isReused = false
+    var perTry: TimeAmount
+    var received = 0
+    var sent = 0
+    var responseStatus = 0
+    private var lastActivity: NIODeadline
+    private lazy var timer = WheelTimer(target: self)
+
+    init(
+        plane: DataPlane,
+        entry: ServiceEntry,
+        head: RequestHead,
+        target: RequestTarget,
+        writer: any ResponseWriter,
+        now: NIODeadline
+    ) {
+        self.plane = plane
+        self.entry = entry
+        self.head = head
+        self.target = target
+        self.writer = writer
+        began = now
+        tryBegan = now
+        lastActivity = now
+        startedAt = plane.now()
+        trace = TraceContext(head, using: &plane.generator)
+        let own = head.ownTimeout
+        var rules = entry.rules.rules
+        if let own { rules.timeout = own }
+        self.rules = rules
+        isDeadlineInherited = own != nil
+        deadline = now + rules.timeout
+        perTry = rules.timeout
+    }
+
+    func start() {
+        plane.metrics.began += 1
+        entry.upstream.firstTry(now: began)
+        tryNext(now: began)
+    }
+
+    // MARK: Tries
+
+    func tryNext(now: NIODeadline) {
+        guard now < deadline else { return timedOut(now) }
+        switch entry.upstream.pick(excluding: triedKeys, now: now, using: &plane.generator) {
+        case .instance(let instance, let candidates):
+            self.candidates = candidates
+            send(to: instance, now: now)
+        case .unknown: awaitName(now, then: unknownService)
+        case .noInstances(let why): awaitName(now) { self.noInstances(why) }
+        case .breakerOpen(let why, let retryAfter):
+            answer(error(.breakerOpen, why, hint: "hms-mesh status shows its breaker"), retryAfter: retryAfter)
+        case .overloaded(let why): answer(error(.overloaded, why))
+        }
+    }
+
+    private func send(to instance: RoutedInstance, now: NIODeadline) {
+        current = instance
+        tryBegan = now
+        connectTook = nil
+        phase = .connecting
+        let isRepeatable = isRepeatable(at: instance)
+        perTry = rules.tryTimeout(isRepeatable: isRepeatable, triesDone: tries.count, remaining: deadline - now)
+        entry.upstream.began(instance.key, now: now)
+        arm(now: now)
+        let freshness: TimeAmount? = isRepeatable ? nil : .milliseconds(500)
+        let needsHTTP2 = head.isHTTP2 && instance.externalURL == nil
+        plane.pool(for: instance.destination).acquire(http2: needsHTTP2, freshness: freshness, now: now, for: self)
+    }
+
+
+    func isRepeatable(at instance: RoutedInstance) -> Bool {
+        if head.isRepeatable { return true }
+        guard !instance.repeatable.isEmpty else { return false }
+        let path = head.block.text(target.path)
+        let method = head.block.text(head.method)
+        return instance.repeatable.contains { $0.matches(method: method, path: path) }
+    }
+
+    // MARK: PoolWaiter
+
+    var responseSink: any ResponseSink { self }
+
+    func obtained(_ exchange: any UpstreamExchange, isReused: Bool) {
+        guard case .connecting = phase, let current else { return exchange.cancel() }
+        let now = NIODeadline.now()
+        self.exchange = exchange
+        self.isReused = isReused
+        if !isReused { connectTook = now - tryBegan }
+        phase = .awaitingHead
+        var added = AddedFields()
+        var target = target
+        if current.externalURL == nil {
+            added.add("x-hms-timeout-ms", String(max(1, (deadline - now).milliseconds)))
+        } else {
+            target.authority = externalAuthority(current)
+        }
+        if let header = trace.header { added.add("traceparent", header) }
+        exchange.send(head: head, path: target, adding: added)
+        for part in body.parts { exchange.send(body: part) }
+        if body.isEnded { exchange.sendEnd(trailers: body.trailers) }
+        exchange.flush()
+        writer.setReading(exchange.canTakeMore)
+    }
+
+    private func externalAuthority(_ instance: RoutedInstance) -> String {
+        let isTLS = instance.externalURL?.hasPrefix("https:") ?? false
+        let port = instance.endpoint.port
+        return port == (isTLS ? 443 : 80) ? instance.endpoint.host : instance.endpoint.description
+    }
+
+    func notConnected(_ failure: ExchangeFailure) {
+        guard case .connecting = phase else { return }
+        responseFailed(failure)
+    }
+
+    // MARK: The request
+
+    func requestBody(_ data: ByteBuffer) {
+        received += data.readableBytes
+        body.append(data, isTaken: exchange != nil, in: plane.kept)
+        guard let exchange else {
+            if body.isFull { writer.setReading(false) }
+            return
+        }
+        exchange.send(body: data)
+        exchange.flush()
+        lastActivity = .now()
+        if !exchange.canTakeMore { writer.setReading(false) }
+    }
+
+    func requestEnd(trailers: FieldBlock?) {
+        body.isEnded = true
+        body.trailers = trailers
+        guard let exchange else { return }
+        exchange.sendEnd(trailers: trailers)
+        exchange.flush()
+    }
+
+    func callerCanTakeMore() {
+        exchange?.setReading(true)
+    }
+
+    func callerGone() {
+        guard !isOver else { return }
+        endTry(.abandoned, .failed("caller-gone"), delivery: nil)
+        if case .streaming = phase, responseStatus == 101 { finish(status: 101, nil) } else { finish(status: 499, nil) }
+    }
+
+    // MARK: The response
+
+    func response(_ head: ResponseHead) {
+        if head.isInformational { return writer.write(informational: head) }
+        let now = NIODeadline.now()
+        lastActivity = now
+        if mayNeedAnotherTry(head), retry(after: head, now: now) { return }
+        responseStatus = head.status
+        phase = .streaming
+        plane.wheel.clear(timer)
+        settle(.answered(status: head.status, grpcStatus: head.block.number(.grpcStatus).map { Int($0) }), now: now)
+        tries.append(record(.status(head.status), delivery: nil, message: nil, now: now))
+        var added = AddedFields()
+        added.add("x-hms-attempts", String(tries.count))
+        if let current { added.add("x-hms-instance", current.key.description) }
+        var head = head
+        if current?.externalURL != nil { head.block.fields.removeAll { $0.known.isMesh } }
+        writer.write(head: head, adding: added)
+        // A stream may be silent, but not for ever.
+        plane.wheel.set(timer, at: now + Self.idleTimeout, now: now)
+    }
+
+    func responseBody(_ data: ByteBuffer) {
+        sent += data.readableBytes
+        writer.write(body: data)
+        lastActivity = tryBegan > lastActivity ? tryBegan : lastActivity
+        if !writer.canTakeMore { exchange?.setReading(false) }
+    }
+
+    func responseReadComplete() {
+        guard case .streaming = phase else { return }
+        writer.flush()
+    }
+
+    func responseEnd(trailers: FieldBlock?) {
+        guard case .streaming = phase else { return }
+        exchange = nil
+        phase = .over
+        writer.writeEnd(trailers: trailers)
+        finish(status: responseStatus, nil)
+    }
+
+    func responseFailed(_ failure: ExchangeFailure) {
+        guard !isOver else { return }
+        let now = NIODeadline.now()
+        exchange = nil
+        if case .streaming = phase {
+            writer.cut()
+            return finish(status: responseStatus, error(.appReset, failure.message))
+        }
+        failed(failure, now: now)
+    }
+
+    func upstreamCanTakeMore() {
+        writer.setReading(true)
+    }
+
+    // MARK: Time
+
+    func arm(now: NIODeadline) {
+        let due: NIODeadline
+        switch phase {
+        case .waitingForName(let until): due = min(until, deadline)
+        case .backingOff(let until): due = min(until, deadline)
+        case .connecting, .awaitingHead: due = min(tryBegan + perTry, deadline)
+        case .streaming, .over: return
+        }
+        plane.wheel.set(timer, at: due, now: now)
+    }
+
+    func timerFired(now: NIODeadline) {
+        switch phase {
+        case .over: return
+        case .streaming:
+            let silentUntil = lastActivity + Self.idleTimeout
+            guard now >= silentUntil else { return plane.wheel.set(timer, at: silentUntil, now: now) }
+            exchange?.cancel()
+            writer.cut()
+            finish(status: responseStatus, error(.timeout, "nothing was sent for \(Self.idleTimeout.seconds / 60) minutes"))
+        case .waitingForName:
+            entry.stopWaiting(self)
+            phase = .connecting
+            giveUpWaiting()
+        case .backingOff where now < deadline: tryNext(now: now)
+        case .backingOff: timedOut(now)
+        case .connecting, .awaitingHead:
+            let wasConnecting = if case .connecting = phase { true } else { false }
+            tryTimedOut(wasConnecting: wasConnecting, now: now)
+        }
+    }
+
+    var isOver: Bool {
+        if case .over = phase { true } else { false }
+    }
+
+    /// Writes the one line of this call, and lets go of everything.
+    func finish(status: Int, _ error: MeshError?) {
+        phase = .over
+        plane.wheel.clear(timer)
+        body.release(in: plane.kept)
+        let now = NIODeadline.now()
+        plane.metrics.record(service: entry.service, status: status, error: error?.code, took: now - began, tries: tries.count)
+        log(status: status, error, now: now)
+    }
+}

@@ -1,0 +1,107 @@
+import NIOCore
+import NIOHTTP2
+
+/// One HTTP/2 connection to a callee, and the streams on it.
+final class HTTP2ClientConnection {
+    /// Streams at once: below the 250 that our servers allow.
+    static let mostStreams = 200
+
+    static let connectionConfiguration: NIOHTTP2Handler.ConnectionConfiguration = {
+        var configuration = NIOHTTP2Handler.ConnectionConfiguration()
+        configuration.initialSettings = [
+            HTTP2Setting(parameter: .maxConcurrentStreams, value: 250),
+            HTTP2Setting(parameter: .maxHeaderListSize, value: HeadScanner.maximumHeadBytes),
+            HTTP2Setting(parameter: .initialWindowSize, value: 256 * 1_024),
+        ]
+        return configuration
+    }()
+
+    static let streamConfiguration: NIOHTTP2Handler.StreamConfiguration = {
+        var configuration = NIOHTTP2Handler.StreamConfiguration()
+        configuration.targetWindowSize = 256 * 1_024
+        configuration.outboundBufferSizeHighWatermark = 256 * 1_024
+        configuration.outboundBufferSizeLowWatermark = 64 * 1_024
+        return configuration
+    }()
+
+    let channel: any Channel
+    private let multiplexer: NIOHTTP2Handler.StreamMultiplexer
+    private(set) var streams = 0
+    private(set) var idleSince = NIODeadline.now()
+    /// Told when it can take no more streams: it ended, or the callee said GOAWAY.
+    var onEnd: ((HTTP2ClientConnection) -> Void)?
+    private(set) var isUsable = true
+
+    init(_ channel: any Channel) throws {
+        self.channel = channel
+        multiplexer = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
+            mode: .client,
+            connectionConfiguration: Self.connectionConfiguration,
+            streamConfiguration: Self.streamConfiguration
+        ) { stream in
+            // No callee pushes.
+            stream.close()
+        }
+        try channel.pipeline.syncOperations.addHandler(GoAwayListener(self))
+    }
+
+    /// The stream comes on the connection's event loop.
+    func open(_ completion: @escaping (Result<HTTP2ClientStream, ExchangeFailure>) -> Void) {
+        streams += 1
+        let stream = HTTP2ClientStream { [self] in
+            streams -= 1
+            idleSince = .now()
+        }
+        let bound = NIOLoopBound(stream, eventLoop: channel.eventLoop)
+        let promise = channel.eventLoop.makePromise(of: (any Channel).self)
+        multiplexer.createStreamChannel(promise: promise) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+        }
+        promise.futureResult.assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success: completion(.success(stream))
+            case .failure(let error):
+                streams -= 1
+                completion(
+                    .failure(ExchangeFailure(kind: .connect, delivery: .no, message: "no stream could be opened: \(error)"))
+                )
+            }
+        }
+    }
+
+    func close() {
+        isUsable = false
+        channel.close(promise: nil)
+    }
+
+    fileprivate func end() {
+        guard isUsable else { return }
+        isUsable = false
+        onEnd?(self)
+    }
+
+    private final class GoAwayListener: ChannelInboundHandler {
+        typealias InboundIn = HTTP2Frame
+
+        private unowned let connection: HTTP2ClientConnection
+
+        init(_ connection: HTTP2ClientConnection) {
+            self.connection = connection
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if case .goAway = unwrapInboundIn(data).payload { connection.end() }
+            context.fireChannelRead(data)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            connection.end()
+            context.fireChannelInactive()
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            connection.end()
+            context.close(promise: nil)
+        }
+    }
+}

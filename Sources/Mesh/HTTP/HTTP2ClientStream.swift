@@ -1,0 +1,169 @@
+import NIOCore
+import NIOHPACK
+import NIOHTTP2
+
+/// The callee's side of one HTTP/2 stream: one try.
+final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, UpstreamExchange {
+    typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundIn = HTTP2Frame.FramePayload
+    typealias OutboundOut = HTTP2Frame.FramePayload
+
+    private let onEnd: () -> Void
+    private var context: ChannelHandlerContext?
+    private var sink: (any ResponseSink)?
+    private var hasHead = false
+    private var isOver = false
+    private var refusal: ExchangeFailure?
+    private var wantsReading = true
+    private var heldRead = false
+    private var endsWithHead = false
+
+    /// - Parameter onEnd: told once, when the stream is over.
+    init(onEnd: @escaping () -> Void) {
+        self.onEnd = onEnd
+    }
+
+    func start(_ sink: any ResponseSink) {
+        self.sink = sink
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .headers(let frame): take(frame)
+        case .data(let frame):
+            if case .byteBuffer(let bytes) = frame.data, bytes.readableBytes > 0 { sink?.responseBody(bytes) }
+            if frame.endStream { end(trailers: nil) }
+        default: break
+        }
+    }
+
+    private func take(_ frame: HTTP2Frame.FramePayload.Headers) {
+        do throws(BadMessage) {
+            if hasHead {
+                end(trailers: try FieldBlock(trailers: frame.headers))
+                return
+            }
+            let head = try ResponseHead(frame.headers, endsStream: frame.endStream)
+            hasHead = !head.isInformational
+            sink?.response(head)
+            if frame.endStream { end(trailers: nil) }
+        } catch {
+            fail(ExchangeFailure(kind: .malformed, delivery: .unknown, message: "the answer is no HTTP: \(error.reason)"))
+            cancel()
+        }
+    }
+
+    private func end(trailers: FieldBlock?) {
+        guard !isOver else { return }
+        isOver = true
+        let sink = sink
+        self.sink = nil
+        sink?.responseEnd(trailers: trailers)
+    }
+
+    private func fail(_ failure: ExchangeFailure) {
+        guard !isOver else { return }
+        isOver = true
+        let sink = sink
+        self.sink = nil
+        sink?.responseFailed(failure)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        sink?.responseReadComplete()
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if wantsReading { context.read() } else { heldRead = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { sink?.upstreamCanTakeMore() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // RFC 9113 §8.7: a refused stream, and one above GOAWAY's last id, was not looked at.
+        let isRefused = (error as? NIOHTTP2Errors.StreamClosed)?.errorCode == .refusedStream
+        refusal = ExchangeFailure(
+            kind: .reset,
+            delivery: isRefused ? .no : .unknown,
+            message: isRefused ? "the callee refused the stream" : "the stream was reset: \(error)"
+        )
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail(
+            refusal
+                ?? ExchangeFailure(
+                    kind: .reset,
+                    delivery: .unknown,
+                    message: hasHead ? "the stream ended in the middle of the answer" : "the stream ended before an answer"
+                )
+        )
+        onEnd()
+        context.fireChannelInactive()
+    }
+
+    // MARK: UpstreamExchange
+
+    var canTakeMore: Bool {
+        context?.channel.isWritable ?? false
+    }
+
+    func send(head: RequestHead, path: RequestTarget, adding fields: AddedFields) {
+        endsWithHead = head.framing == .none
+        write(.headers(.init(headers: head.headers(path: path, adding: fields), endStream: endsWithHead)))
+    }
+
+    func send(body: ByteBuffer) {
+        guard body.readableBytes > 0 else { return }
+        write(.data(.init(data: .byteBuffer(body))))
+    }
+
+    func sendEnd(trailers: FieldBlock?) {
+        if let trailers {
+            write(.headers(.init(headers: trailers.trailers(keepsMesh: false), endStream: true)))
+        } else if !endsWithHead {
+            write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)))
+        }
+    }
+
+    func flush() {
+        context?.flush()
+    }
+
+    func setReading(_ isWanted: Bool) {
+        wantsReading = isWanted
+        if isWanted, heldRead {
+            heldRead = false
+            context?.read()
+        }
+    }
+
+    func discard() {
+        cancel()
+    }
+
+    func cancel() {
+        isOver = true
+        sink = nil
+        guard let context, context.channel.isActive else { return }
+        write(.rstStream(.cancel))
+        context.flush()
+    }
+
+    private func write(_ payload: HTTP2Frame.FramePayload) {
+        context?.write(wrapOutboundOut(payload), promise: nil)
+    }
+}

@@ -1,0 +1,129 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The access log of a sidecar: one JSON line a request, written by a thread of its own to a file of mode 0600 that is
+/// rotated, and handed to whoever looks on. A slow disk or looker-on loses lines, and says how many; it never slows a call.
+final class AccessLog: Sendable {
+    /// Bytes after which a file is set aside; one old file is kept.
+    static let rotation = 64 * 1_024 * 1_024
+    /// Lines wait this long at most until they are written together.
+    private static let gathering = TimeAmount.milliseconds(100)
+    private static let gatheredBytes = 64 * 1_024
+    /// Bytes that may wait for the disk.
+    private static let backlog = 16 * 1_024 * 1_024
+
+    typealias Listener = @Sendable (ByteBuffer) -> Void
+
+    private struct State {
+        var descriptor: Int32 = -1
+        var size = 0
+        var waiting = 0
+        var lost: UInt64 = 0
+        var listeners: [Int: Listener] = [:]
+        var nextListener = 0
+    }
+
+    private let path: String
+    private let thread: NIOThreadPool
+    private let state = Mutex(State())
+
+    /// - Parameter path: of the file; its folder must be there.
+    init(path: String) {
+        self.path = path
+        thread = NIOThreadPool(numberOfThreads: 1)
+        thread.start()
+    }
+
+    var lostLines: UInt64 { state.withLock { $0.lost } }
+
+    /// Hands every line on as it comes, until ``remove(_:)``.
+    func add(_ listener: @escaping Listener) -> Int {
+        state.withLock { state in
+            state.nextListener += 1
+            state.listeners[state.nextListener] = listener
+            return state.nextListener
+        }
+    }
+
+    func remove(_ listener: Int) {
+        state.withLock { _ = $0.listeners.removeValue(forKey: listener) }
+    }
+
+    /// Waits until all that was handed over is written.
+    func close() async {
+        _ = try? await thread.runIfActive { [self] in
+            state.withLock { state in
+                if state.descriptor >= 0 { Glibc.close(state.descriptor) }
+                state.descriptor = -1
+            }
+        }
+        try? await thread.shutdownGracefully()
+    }
+
+    private func take(_ lines: ByteBuffer, count: Int) {
+        let (listeners, isTaken) = state.withLock { state in
+            let isTaken = state.waiting + lines.readableBytes <= Self.backlog
+            if isTaken { state.waiting += lines.readableBytes } else { state.lost += UInt64(count) }
+            return (Array(state.listeners.values), isTaken)
+        }
+        for listener in listeners { listener(lines) }
+        guard isTaken else { return }
+        thread.submit { [self] _ in write(lines) }
+    }
+
+    private func write(_ lines: ByteBuffer) {
+        state.withLock { state in
+            state.waiting -= lines.readableBytes
+            if state.size >= Self.rotation, state.descriptor >= 0 {
+                Glibc.close(state.descriptor)
+                state.descriptor = -1
+                rename(path, path + ".1")
+            }
+            if state.descriptor < 0 {
+                state.descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+                let end = state.descriptor < 0 ? 0 : lseek(state.descriptor, 0, SEEK_END)
+                state.size = max(0, Int(end))
+            }
+            let written = lines.withUnsafeReadableBytes { Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
+            if written < lines.readableBytes { state.lost += 1 }
+            state.size += max(0, written)
+        }
+    }
+
+    /// One event loop's end of the log.
+    final class Writer {
+        private let log: AccessLog
+        private let loop: any EventLoop
+        private var pending = ByteBuffer()
+        private var count = 0
+        private var isScheduled = false
+
+        init(_ log: AccessLog, loop: any EventLoop) {
+            self.log = log
+            self.loop = loop
+        }
+
+        func append(_ record: AccessRecord) {
+            pending.writeBytes(record.line())
+            count += 1
+            if pending.readableBytes >= AccessLog.gatheredBytes {
+                flush()
+            } else if !isScheduled {
+                isScheduled = true
+                loop.assumeIsolated().scheduleTask(in: AccessLog.gathering) { [self] in
+                    isScheduled = false
+                    flush()
+                }
+            }
+        }
+
+        func flush() {
+            guard count > 0 else { return }
+            log.take(pending, count: count)
+            pending = ByteBuffer()
+            count = 0
+        }
+    }
+}

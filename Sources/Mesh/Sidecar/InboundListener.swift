@@ -1,0 +1,143 @@
+import Identity
+import NIOCore
+import NIOHTTP2
+import NIOPosix
+import NIOSSL
+import NIOTLS
+import RegistryModel
+
+/// Takes calls from other sidecars: mutual TLS, and nobody's byte of HTTP before it is known who sends it.
+struct InboundListener: Sendable {
+    private let channel: any Channel
+    let port: Int
+
+    /// - Parameters:
+    ///   - ports: tried in turn until one is free.
+    /// - Throws: where none of them can be had.
+    static func start(host: String, ports: [Int], loops: SidecarLoops) async throws -> InboundListener {
+        let bootstrap = ServerBootstrap(group: loops.group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let state = try loops.state(of: channel.eventLoop)
+                    guard let credentials = state.data.connector.credentials else { throw ChannelError.eof }
+                    let operations = channel.pipeline.syncOperations
+                    try operations.addHandler(NIOSSLServerHandler(context: credentials.server))
+                    try operations.addHandler(InboundGate(state: state))
+                }
+            }
+        var last: any Error = ChannelError.unknownLocalAddress
+        for port in ports {
+            do {
+                let channel = try await bootstrap.bind(host: host, port: port).get()
+                return InboundListener(channel: channel, port: channel.localAddress?.port ?? port)
+            } catch {
+                last = error
+            }
+        }
+        throw last
+    }
+
+    func close() async {
+        try? await channel.close()
+    }
+}
+
+/// Waits for the handshake, judges who is there, and lets the connection speak or be told why not.
+private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private static let handshakeTimeout = TimeAmount.seconds(5)
+
+    private let state: LoopState
+    private var timer: Scheduled<Void>?
+
+    init(state: LoopState) {
+        self.state = state
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let channel = context.channel
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) { channel.close(promise: nil) }
+        context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .handshakeCompleted(let negotiated) = event as? TLSUserEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        timer?.cancel()
+        do {
+            try open(context, isHTTP2: negotiated == "h2")
+            context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        timer?.cancel()
+        state.refusedHandshakes += 1
+        context.close(promise: nil)
+    }
+
+    private func open(_ context: ChannelHandlerContext, isHTTP2: Bool) throws {
+        let connection = InboundConnection(
+            channel: context.channel,
+            peer: state.judge(try? context.pipeline.syncOperations.nioSSL_peerCertificate()),
+            since: .now()
+        )
+        state.handshakes += 1
+        let begin: (RequestHead, any ResponseWriter) -> (any RequestSink)? = { [state] head, writer in
+            state.begin(head, on: connection, writer: writer)
+        }
+        if isHTTP2 {
+            let bound = NIOLoopBound((connection: connection, begin: begin), eventLoop: context.eventLoop)
+            _ = try context.pipeline.syncOperations.configureHTTP2Pipeline(
+                mode: .server,
+                connectionConfiguration: HTTP2ClientConnection.connectionConfiguration,
+                streamConfiguration: HTTP2ClientConnection.streamConfiguration
+            ) { stream in
+                stream.eventLoop.makeCompletedFuture {
+                    let (connection, begin) = bound.value
+                    connection.streams += 1
+                    stream.closeFuture.assumeIsolated().whenComplete { _ in connection.streams -= 1 }
+                    try stream.pipeline.syncOperations.addHandler(HTTP2ServerStream(passesMeshFields: true, begin: begin))
+                }
+            }
+        } else {
+            let handler = HTTP1ServerHandler(passesMeshFields: true, begin: begin)
+            connection.http1 = handler
+            try context.pipeline.syncOperations.addHandler(handler)
+        }
+        state.add(connection)
+    }
+}
+
+/// One connection from another sidecar.
+final class InboundConnection {
+    /// However long a certificate is good for: who is there is looked at anew after this.
+    static let longest = TimeAmount.hours(1)
+
+    let channel: any Channel
+    /// Who it is, or why it may not call.
+    var peer: Result<Peer, PeerAuthorization.Refusal>
+    let since: NIODeadline
+    var http1: HTTP1ServerHandler?
+    var streams = 0
+
+    init(channel: any Channel, peer: Result<Peer, PeerAuthorization.Refusal>, since: NIODeadline) {
+        self.channel = channel
+        self.peer = peer
+        self.since = since
+    }
+
+    /// Ends it as soon as nothing is under way.
+    func finish() {
+        if let http1 { http1.finishAndClose() } else if streams == 0 { channel.close(promise: nil) }
+    }
+}

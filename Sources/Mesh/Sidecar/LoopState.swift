@@ -1,0 +1,161 @@
+import Identity
+import NIOCore
+import NIOPosix
+import NIOSSL
+import RegistryModel
+
+/// All of a sidecar that lives on one event loop: both planes, and the connections of callers.
+final class LoopState {
+    let data: DataPlane
+    let inbound: InboundPlane
+    private let allow: PeerAuthorization.AllowList
+    private var connections: [ObjectIdentifier: InboundConnection] = [:]
+    var handshakes = 0
+    var refusedHandshakes = 0
+
+    init(data: DataPlane, inbound: InboundPlane, allow: PeerAuthorization.AllowList) {
+        self.data = data
+        self.inbound = inbound
+        self.allow = allow
+    }
+
+    // MARK: Callers
+
+    func judge(_ certificate: NIOSSLCertificate?) -> Result<Peer, PeerAuthorization.Refusal> {
+        guard let credentials = data.connector.credentials else {
+            return .failure(PeerAuthorization.Refusal(code: .certificateExpired, message: "this sidecar has no certificate"))
+        }
+        do throws(PeerAuthorization.Refusal) {
+            return .success(
+                try data.connector.certificates.authorize(
+                    certificate,
+                    credentials: credentials,
+                    meant: nil,
+                    allow: allow,
+                    now: data.now()
+                )
+            )
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    func begin(_ head: RequestHead, on connection: InboundConnection, writer: any ResponseWriter) -> (any RequestSink)? {
+        switch connection.peer {
+        case .success(let peer): return inbound.begin(head, from: peer, writer: writer)
+        case .failure(let refusal):
+            MeshError(
+                MeshErrorCode(refusal: refusal.code),
+                "\(inbound.service) refuses the call: \(refusal.message)",
+                hop: .inbound
+            ).write(to: writer, isGRPC: head.isGRPC)
+            return nil
+        }
+    }
+
+    func add(_ connection: InboundConnection) {
+        let key = ObjectIdentifier(connection.channel)
+        connections[key] = connection
+        connection.channel.closeFuture.assumeIsolated().whenComplete { [self] _ in connections[key] = nil }
+    }
+
+    // MARK: Changes
+
+    /// Takes new credentials: connections whose caller is not to be believed any more end at once.
+    func use(_ credentials: MeshCredentials) {
+        data.use(credentials)
+        for connection in connections.values {
+            guard case .success(let peer) = connection.peer, isDenied(peer, credentials) else { continue }
+            connection.channel.close(promise: nil)
+        }
+    }
+
+    private func isDenied(_ peer: Peer, _ credentials: MeshCredentials) -> Bool {
+        do throws(PeerAuthorization.Refusal) {
+            _ = try PeerAuthorization.authorize(
+                peer.leaf,
+                now: data.now(),
+                trustDomain: credentials.svid.id.trustDomain,
+                denyList: credentials.denyList,
+                allow: allow
+            )
+            return false
+        } catch {
+            return true
+        }
+    }
+
+    /// Looks after what has been there for too long. Called every few seconds.
+    func sweep(now: NIODeadline) {
+        data.closeIdle(now: now)
+        for connection in connections.values {
+            let isLapsed = if case .success(let peer) = connection.peer { peer.isLapsed(data.now()) } else { true }
+            if isLapsed || now - connection.since > InboundConnection.longest {
+                connection.finish()
+            } else if let http1 = connection.http1, http1.awaitsHead, now - http1.waitingSince > .seconds(75) {
+                connection.channel.close(promise: nil)
+            }
+        }
+    }
+
+    func beginDraining() {
+        inbound.isDraining = true
+    }
+
+    /// Ends callers' connections, each after what it is at.
+    func closeConnections() {
+        for connection in connections.values { connection.finish() }
+    }
+
+    func closeAll() {
+        for connection in connections.values { connection.channel.close(promise: nil) }
+        data.closeAll()
+    }
+
+    var connectionCount: Int { connections.count }
+}
+
+extension Peer {
+    fileprivate func isLapsed(_ now: Timestamp) -> Bool {
+        Timestamp(rawValue: Int64(leaf.notValidAfter.timeIntervalSince1970 * 1e9)) < now
+    }
+}
+
+/// The event loops of a sidecar, each with its state.
+struct SidecarLoops: Sendable {
+    let group: MultiThreadedEventLoopGroup
+    let resolver: OutboundResolver
+    private let states: [ObjectIdentifier: NIOLoopBound<LoopState>]
+
+    init(
+        group: MultiThreadedEventLoopGroup,
+        resolver: OutboundResolver,
+        _ make: @escaping @Sendable (any EventLoop) -> LoopState
+    ) async throws {
+        self.group = group
+        self.resolver = resolver
+        var states: [ObjectIdentifier: NIOLoopBound<LoopState>] = [:]
+        for loop in group.makeIterator() {
+            states[ObjectIdentifier(loop)] = try await loop.submit { NIOLoopBound(make(loop), eventLoop: loop) }.get()
+        }
+        self.states = states
+    }
+
+    /// On that loop only.
+    func state(of loop: any EventLoop) throws -> LoopState {
+        guard let state = states[ObjectIdentifier(loop)] else { throw ChannelError.operationUnsupported }
+        return state.value
+    }
+
+    /// Does something on every loop, and does not wait for it.
+    func forEach(_ body: @escaping @Sendable (LoopState) -> Void) {
+        for state in states.values { state.eventLoop.execute { body(state.value) } }
+    }
+
+    /// Does something on every loop, one after the other.
+    func map<R: Sendable>(_ body: @escaping @Sendable (LoopState) -> R) async throws -> [R] {
+        var results: [R] = []
+        for state in states.values { results.append(try await state.eventLoop.submit { body(state.value) }.get()) }
+        return results
+    }
+}

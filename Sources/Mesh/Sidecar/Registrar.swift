@@ -1,0 +1,138 @@
+import RegistryClient
+import RegistryModel
+
+/// Keeps this instance registered: says at once what changed, beats while nothing does, and registers anew where the registry
+/// has forgotten it.
+actor Registrar {
+    static let beat = Duration.seconds(10)
+
+    private struct Superseded: Error {}
+
+    private let registry: RegistryAddress
+    private let tell: @Sendable (SidecarEvent) -> Void
+    private var instance: Instance
+    private var health = Health.starting
+    private var detail = ""
+    private var isDraining = false
+    /// What is registered is not what ``instance`` says now.
+    private var isStale = true
+    private let nudges: AsyncStream<Void>
+    private let nudge: AsyncStream<Void>.Continuation
+    private(set) var isRegistered = false
+
+    init(registry: RegistryAddress, instance: Instance, tell: @escaping @Sendable (SidecarEvent) -> Void) {
+        self.registry = registry
+        self.instance = instance
+        self.tell = tell
+        (nudges, nudge) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// What the probe found. The registry hears of a change at once.
+    func report(_ health: Health, detail: String) {
+        guard !isDraining, self.health != health else {
+            self.detail = detail
+            return
+        }
+        tell(.healthChanged(from: self.health, to: health, detail: detail))
+        self.health = health
+        self.detail = detail
+        nudge.yield()
+    }
+
+    /// A renewed certificate.
+    func use(tlsCert: String) {
+        guard instance.tlsCert != tlsCert else { return }
+        instance.tlsCert = tlsCert
+        isStale = true
+        nudge.yield()
+    }
+
+    /// Beats until its task is cancelled or a newer incarnation has taken over.
+    func run() async {
+        let ticker = Task { [nudge] in
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.beat)
+                nudge.yield()
+            }
+        }
+        defer { ticker.cancel() }
+        nudge.yield()
+        var backoff = ReconnectBackoff()
+        var isLost = false
+        while !Task.isCancelled {
+            switch await connect(isLost: isLost) {
+            case .superseded: return tell(.superseded)
+            case .lost(let why, let hadConnection):
+                if hadConnection { backoff.reset() }
+                if !isLost || hadConnection { tell(.registryLost(why)) }
+                isLost = true
+                try? await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
+                nudge.yield()
+            }
+        }
+    }
+
+    private enum Ending {
+        case superseded
+        case lost(String, hadConnection: Bool)
+    }
+
+    private func connect(isLost: Bool) async -> Ending {
+        var hadConnection = false
+        do {
+            try await RegistryConnection.withConnection(to: registry) { connection in
+                hadConnection = true
+                if isLost { tell(.registryBack) }
+                try await serve(connection)
+            }
+            return .lost("stopped", hadConnection: hadConnection)
+        } catch is Superseded {
+            return .superseded
+        } catch {
+            return .lost("\(error)", hadConnection: hadConnection)
+        }
+    }
+
+    private func serve(_ connection: RegistryConnection) async throws {
+        for await _ in nudges {
+            if isDraining { continue }
+            if isStale { try await register(connection) }
+            switch try await connection.heartbeat(instance.key, status: health, detail: detail) {
+            case .accepted: break
+            case .unknown:
+                isStale = true
+                nudge.yield()
+            case .superseded: throw Superseded()
+            }
+        }
+    }
+
+    private func register(_ connection: RegistryConnection) async throws {
+        _ = try await connection.register(Registration(instance: instance, health: health))
+        isStale = false
+        guard !isRegistered else { return }
+        isRegistered = true
+        tell(.registered(instance, registry: try await registryName(connection)))
+    }
+
+    /// Where the registry says that it listens; its socket where it says nothing.
+    private func registryName(_ connection: RegistryConnection) async throws -> String {
+        let status = try await connection.statusDocument().read { (json) throws(RegistryModelError) in
+            try RegistryStatusReport(from: &json)
+        }
+        return status.address.isEmpty ? registry.description : status.address
+    }
+
+    /// Tells everybody that nothing new should come.
+    func drain() async {
+        isDraining = true
+        health = .draining
+        let key = instance.key
+        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) { try await $0.drain(key) }
+    }
+
+    func deregister() async {
+        let key = instance.key
+        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) { try await $0.deregister(key) }
+    }
+}

@@ -1,0 +1,202 @@
+import Identity
+import RegistryClient
+import RegistryModel
+
+/// Keeps the routing table: watches the services that this sidecar calls, and keeps what it was told on disk.
+actor RegistryFeed {
+    static let mostServices = 512
+    /// Names that are asked for together are watched together.
+    private static let gathering = Duration.milliseconds(2)
+    private static let saveDelay = Duration.seconds(1)
+
+    struct Outputs: Sendable {
+        var table: @Sendable (RoutingTable, Set<ServiceName>) -> Void
+        var denied: @Sendable (DenyList) -> Void
+        /// Names near one that the registry does not know.
+        var nearest: @Sendable (ServiceName, [String]) -> Void
+        /// nil: connected.
+        var connection: @Sendable (RegistryClientError?) -> Void
+    }
+
+    private let registry: RegistryAddress
+    private let path: String
+    private let outputs: Outputs
+    private var names: Set<ServiceName> = []
+    private var table = RoutingTable()
+    private var known: LastKnownGood
+    private var watch: Task<Void, Never>?
+    private var restart: Task<Void, Never>?
+    private var saving: Task<Void, Never>?
+    private(set) var isConnected = false
+    private(set) var lostSince: Timestamp?
+
+    /// - Parameter path: of the file that keeps what was known last.
+    init(registry: RegistryAddress, path: String, outputs: Outputs) {
+        self.registry = registry
+        self.path = path
+        self.outputs = outputs
+        known = LastKnownGood.load(from: path) ?? LastKnownGood()
+    }
+
+    var sequence: SequenceNumber { table.sequence }
+
+    /// Begins with what was known last: the deny list at once, services when they are called.
+    func start() {
+        outputs.denied(known.denied)
+        let messages = known.messages
+        guard !messages.isEmpty else { return }
+        for message in messages { table.apply(message, sequence: known.sequence) }
+        names = Set(known.services.keys.prefix(Self.mostServices))
+        outputs.table(table, names)
+        scheduleRestart()
+    }
+
+    /// Adds a name to those that are watched.
+    func add(_ name: ServiceName) {
+        guard names.count < Self.mostServices, names.insert(name).inserted else { return }
+        scheduleRestart()
+    }
+
+    /// What nobody calls any more.
+    func remove(_ unused: [ServiceName]) {
+        let gone = names.intersection(unused)
+        guard !gone.isEmpty else { return }
+        names.subtract(gone)
+        for name in gone {
+            known.services[name] = nil
+            table.forget(name)
+        }
+        scheduleRestart()
+        scheduleSave()
+    }
+
+    func stop() {
+        restart?.cancel()
+        watch?.cancel()
+        saving?.cancel()
+        save()
+    }
+
+    // MARK: Watching
+
+    private func scheduleRestart() {
+        restart?.cancel()
+        restart = Task {
+            guard (try? await Task.sleep(for: Self.gathering)) != nil else { return }
+            begin()
+        }
+    }
+
+    private func begin() {
+        watch?.cancel()
+        guard !names.isEmpty else { return }
+        let stream = WatchStream(address: registry, services: names.sorted())
+        watch = Task {
+            let (events, continuation) = AsyncStream<Event>.makeStream()
+            let pump = Task { await Self.follow(stream, into: continuation) }
+            for await event in events { take(event) }
+            pump.cancel()
+        }
+    }
+
+    private enum Event: Sendable {
+        case connection(WatchStream.Connection)
+        case message(WatchMessage)
+    }
+
+    private static func follow(_ stream: WatchStream, into events: AsyncStream<Event>.Continuation) async {
+        while !Task.isCancelled {
+            await follow(once: stream, into: events)
+            // Only a refusal comes here: the registry may be one that does not know us yet.
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    private static func follow(once stream: WatchStream, into events: AsyncStream<Event>.Continuation) async {
+        do {
+            try await stream.run(
+                onConnection: { events.yield(.connection($0)) },
+                onMessage: { message, _ in events.yield(.message(message)) }
+            )
+        } catch let error as RegistryClientError {
+            events.yield(.connection(.lost(error)))
+        } catch {
+            // Cancelled: another watch takes over.
+        }
+    }
+
+    private func take(_ event: Event) {
+        switch event {
+        case .connection(.connected): connected(nil)
+        case .connection(.lost(let error)): connected(error)
+        case .message(let message): take(message)
+        }
+    }
+
+    private func connected(_ error: RegistryClientError?) {
+        let was = isConnected
+        isConnected = error == nil
+        if was != isConnected || error != nil { outputs.connection(error) }
+    }
+
+    private func take(_ message: WatchMessage) {
+        known.apply(message)
+        if case .denied = message {
+            outputs.denied(known.denied)
+            return scheduleSave()
+        }
+        table.apply(message, sequence: message.sequence ?? table.sequence)
+        known.sequence = table.sequence
+        guard let service = message.service else { return }
+        outputs.table(table, [service])
+        if let routes = table.routes(of: service), !routes.isKnown { Task { await askNearest(service) } }
+        scheduleSave()
+    }
+
+    /// What the registry offers instead of a name that it does not know.
+    private func askNearest(_ service: ServiceName) async {
+        do {
+            _ = try await RegistryConnection.withConnection(to: registry) { try await $0.lookup(service) }
+        } catch let error as RegistryClientError where error.code == .unknownService {
+            outputs.nearest(service, error.nearest)
+        } catch {
+            // Away: there are no names to offer then.
+        }
+    }
+
+    // MARK: Keeping
+
+    private func scheduleSave() {
+        guard saving == nil else { return }
+        saving = Task {
+            guard (try? await Task.sleep(for: Self.saveDelay)) != nil else { return }
+            saving = nil
+            save()
+        }
+    }
+
+    private func save() {
+        // A disk that takes nothing costs a restart its memory, and no call anything.
+        try? known.save(to: path)
+    }
+}
+
+extension WatchMessage {
+    fileprivate var service: ServiceName? {
+        switch self {
+        case .reset, .denied: nil
+        case .service(let name, _, _), .policy(let name, _): name
+        case .upsert(let instance): instance.instance.key.service
+        case .remove(let key): key.service
+        }
+    }
+
+    /// The newest event that the message shows; nil where it shows none.
+    fileprivate var sequence: SequenceNumber? {
+        switch self {
+        case .reset, .denied, .policy, .remove: nil
+        case .service(_, let instances, _): instances.map(\.sequence).max()
+        case .upsert(let instance): instance.sequence
+        }
+    }
+}

@@ -1,0 +1,274 @@
+import Identity
+import NIOCore
+import NIOPosix
+import RegistryClient
+import RegistryModel
+
+/// A service's sidecar: takes the application's calls and finds whom they are for, takes other sidecars' calls and proves who
+/// they are from, and keeps the instance registered while it serves.
+public final class Sidecar: Sendable {
+    /// How often idle connections and lapsed callers are looked after.
+    private static let sweeping = Duration.seconds(2)
+    /// Names that nobody called for this long are not watched any more.
+    private static let unusedAge = TimeAmount.minutes(30)
+    /// How often the application is asked once it serves, and before.
+    private static let probing = (steady: Duration.seconds(1), starting: Duration.milliseconds(100))
+    /// Before the drain ends, callers learn of it from their watches and from refusals.
+    private static let farewell = Duration.seconds(1)
+
+    private let configuration: SidecarConfiguration
+    private let tell: @Sendable (SidecarEvent) -> Void
+    private let condition: SidecarCondition
+    private let loops: SidecarLoops
+    private let identity: WorkloadIdentity
+    private let feed: RegistryFeed
+    private let subscriptions: AsyncStream<ServiceName>
+    private let registrar: Registrar?
+    private let outbound: OutboundListener
+    private let inbound: InboundListener?
+    private let admin: [AdminListener]
+    private let log: AccessLog
+
+    /// `host:port` or `unix:PATH`: what the application gets as `HMS_MESH_ADDR`.
+    public var outboundAddress: String { outbound.address }
+    /// Where other sidecars call; nil for a sidecar that only calls.
+    public var inboundPort: Int? { inbound?.port }
+    public let adminSocket: String
+
+    // MARK: Start
+
+    /// Has a certificate, listens, and knows what it knew last; ``run()`` does the rest.
+    ///
+    /// - Parameter tell: told what happens, from any thread.
+    /// - Throws: `RegistryClientError` where there is no certificate yet and the registry gives none; `IdentityError`;
+    ///   ``SidecarError`` where an address can't be had.
+    public static func start(
+        _ configuration: SidecarConfiguration,
+        tell: @escaping @Sendable (SidecarEvent) -> Void
+    ) async throws -> Sidecar {
+        try PrivateDirectory.make(configuration.stateDirectory)
+        try PrivateDirectory.make(configuration.runDirectory)
+        let identity = try WorkloadIdentity(
+            service: configuration.service,
+            registry: configuration.registry,
+            directory: configuration.stateDirectory + "/identity"
+        )
+        let svid = try await identity.obtain(now: WallClock.now())
+        let (subscriptions, subscribe) = AsyncStream<ServiceName>.makeStream()
+        let log = AccessLog(path: configuration.stateDirectory + "/access.log")
+        let loops = try await SidecarLoops.make(configuration, trustDomain: svid.id.trustDomain, log: log) { name in
+            subscribe.yield(name)
+        }
+        let condition = SidecarCondition()
+        let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
+        try await credentials.apply()
+        let outbound = try await OutboundListener.start(configuration.outbound.place, loops: loops)
+        let inbound = try await InboundListener.start(configuration, loops: loops)
+        let feed = RegistryFeed(
+            registry: configuration.registry,
+            path: configuration.stateDirectory + "/last-known-good.json",
+            outputs: outputs(loops, condition, credentials, tell)
+        )
+        let reporter = SidecarReporter(
+            configuration: configuration,
+            condition: condition,
+            loops: loops,
+            identity: identity,
+            feed: feed,
+            log: log,
+            outbound: outbound.address,
+            inbound: inbound.map { "\(configuration.inboundHost):\($0.port)" } ?? "-"
+        )
+        let socket = configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
+        var admin = [try await AdminListener.start(socket: socket, answers: reporter.answers, group: loops.group)]
+        if let (host, port) = configuration.adminListen {
+            admin.append(
+                try await AdminListener.start(host: host, port: port, answers: reporter.answers, group: loops.group)
+            )
+        }
+        let registrar = try inbound.map { inbound in
+            Registrar(
+                registry: configuration.registry,
+                instance: try configuration.registration(svid, inboundPort: inbound.port),
+                tell: tell
+            )
+        }
+        tell(.injected(outbound: outbound.address))
+        tell(.certificateIssued(svid.id, notAfter: svid.notAfter))
+        return Sidecar(
+            configuration: configuration,
+            tell: tell,
+            condition: condition,
+            loops: loops,
+            identity: identity,
+            feed: feed,
+            subscriptions: subscriptions,
+            registrar: registrar,
+            outbound: outbound,
+            inbound: inbound,
+            admin: admin,
+            log: log,
+            adminSocket: socket
+        )
+    }
+
+    private init(
+        configuration: SidecarConfiguration,
+        tell: @escaping @Sendable (SidecarEvent) -> Void,
+        condition: SidecarCondition,
+        loops: SidecarLoops,
+        identity: WorkloadIdentity,
+        feed: RegistryFeed,
+        subscriptions: AsyncStream<ServiceName>,
+        registrar: Registrar?,
+        outbound: OutboundListener,
+        inbound: InboundListener?,
+        admin: [AdminListener],
+        log: AccessLog,
+        adminSocket: String
+    ) {
+        self.configuration = configuration
+        self.tell = tell
+        self.condition = condition
+        self.loops = loops
+        self.identity = identity
+        self.feed = feed
+        self.subscriptions = subscriptions
+        self.registrar = registrar
+        self.outbound = outbound
+        self.inbound = inbound
+        self.admin = admin
+        self.log = log
+        self.adminSocket = adminSocket
+    }
+
+    private static func outputs(
+        _ loops: SidecarLoops,
+        _ condition: SidecarCondition,
+        _ credentials: CredentialUpdate,
+        _ tell: @escaping @Sendable (SidecarEvent) -> Void
+    ) -> RegistryFeed.Outputs {
+        RegistryFeed.Outputs(
+            table: { table, changed in
+                loops.forEach { $0.data.update(table, changed: changed, now: .now()) }
+            },
+            denied: { denied in
+                guard condition.use(denied) else { return }
+                Task { try await credentials.apply() }
+            },
+            nearest: { service, names in
+                loops.forEach { $0.data.entry(of: service, now: .now()).nearest = names }
+            },
+            connection: { error in
+                guard condition.registryIs(connected: error == nil, now: WallClock.now()) else { return }
+                tell(error.map { .registryLost("\($0)") } ?? .registryBack)
+            }
+        )
+    }
+
+    // MARK: Running
+
+    /// Keeps everything going until its task is cancelled.
+    public func run() async {
+        await feed.start()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.follow() }
+            group.addTask { await self.renew() }
+            group.addTask { await self.sweep() }
+            group.addTask { await self.probe() }
+            if let registrar { group.addTask { await registrar.run() } }
+            await group.waitForAll()
+        }
+    }
+
+    private func follow() async {
+        for await name in subscriptions { await feed.add(name) }
+    }
+
+    private func renew() async {
+        let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: await identity.wait(now: WallClock.now()))
+            guard !Task.isCancelled else { return }
+            await renewOnce(credentials)
+        }
+    }
+
+    private func renewOnce(_ credentials: CredentialUpdate) async {
+        do {
+            let svid = try await identity.renew()
+            try await credentials.apply()
+            await registrar?.use(tlsCert: try svid.fingerprint)
+            tell(.certificateIssued(svid.id, notAfter: svid.notAfter))
+        } catch {
+            tell(.certificateNotRenewed("\(error)"))
+        }
+    }
+
+    private func sweep() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.sweeping)
+            loops.forEach { $0.sweep(now: .now()) }
+            let unused = try? await loops.map { $0.data.unused(for: Self.unusedAge, now: .now()) }
+            guard let names = unused.map({ $0.dropFirst().reduce(Set($0.first ?? [])) { $0.intersection($1) } }),
+                !names.isEmpty
+            else { continue }
+            loops.forEach { $0.data.forget(Array(names)) }
+            await feed.remove(Array(names))
+        }
+    }
+
+    /// Whether the application serves, asked again and again. One failure may be chance, unless nothing listens.
+    private func probe() async {
+        guard let registrar, let port = configuration.applicationPort else { return }
+        let probe = HealthProbe(port: Int(port), path: configuration.healthPath, group: loops.group)
+        var failures = 0
+        while !Task.isCancelled {
+            switch await probe.check() {
+            case .serves(let detail):
+                failures = 0
+                condition.health = .healthy
+                await registrar.report(.healthy, detail: detail)
+            case .fails(let detail):
+                failures += 1
+                if condition.health != .starting, failures >= 2 {
+                    condition.health = .unhealthy
+                    await registrar.report(.unhealthy, detail: detail)
+                }
+            }
+            try? await Task.sleep(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
+        }
+    }
+
+    // MARK: Stop
+
+    /// Tells everybody that nothing new should come, and waits until what is under way has ended, or for the drain time.
+    public func drain() async {
+        condition.beginDraining()
+        await registrar?.drain()
+        let deadline = ContinuousClock.now + configuration.drainTime
+        try? await Task.sleep(for: min(Self.farewell, configuration.drainTime))
+        loops.forEach { $0.beginDraining() }
+        while ContinuousClock.now < deadline {
+            let underWay = (try? await loops.map { $0.inbound.inFlight }.reduce(0, +)) ?? 0
+            if underWay == 0 { break }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        loops.forEach { $0.closeConnections() }
+    }
+
+    /// Deregisters and closes everything. Calls that the application still makes end here.
+    public func stop() async {
+        await registrar?.deregister()
+        await feed.stop()
+        await inbound?.close()
+        await outbound.close()
+        for listener in admin { await listener.close() }
+        _ = try? await loops.map { state in
+            state.closeAll()
+            state.data.log.flush()
+        }
+        await log.close()
+        try? await loops.group.shutdownGracefully()
+    }
+}

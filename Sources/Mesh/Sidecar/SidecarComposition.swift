@@ -1,0 +1,145 @@
+import Glibc
+import Identity
+import NIOCore
+import NIOPosix
+import RegistryModel
+
+/// Why a sidecar can't start.
+public struct SidecarError: Error, Sendable, Equatable, CustomStringConvertible {
+    public struct Code: Hashable, Sendable {
+        private let name: String
+
+        /// An address that is taken, or not this machine's.
+        public static let address = Code(name: "address")
+        /// A name that the registry would refuse.
+        public static let configuration = Code(name: "configuration")
+    }
+
+    public let code: Code
+    public let message: String
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { message }
+}
+
+extension SidecarLoops {
+    static func make(
+        _ configuration: SidecarConfiguration,
+        trustDomain: TrustDomain,
+        log: AccessLog,
+        subscribe: @escaping @Sendable (ServiceName) -> Void
+    ) async throws -> SidecarLoops {
+        let settings = DataPlaneSettings(configuration, trustDomain: trustDomain)
+        let resolver = OutboundResolver(targets: TargetResolver(trustDomain: trustDomain.description))
+        return try await SidecarLoops(
+            group: MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads)),
+            resolver: resolver
+        ) { loop in
+            let data = DataPlane(
+                loop: loop,
+                settings: settings,
+                log: AccessLog.Writer(log, loop: loop),
+                clock: WallClock.now,
+                subscribe: subscribe
+            )
+            let inbound = InboundPlane(
+                data: data,
+                service: configuration.service,
+                applicationPort: Int(configuration.applicationPort ?? 0),
+                speaksHTTP2: configuration.applicationSpeaksHTTP2
+            )
+            return LoopState(data: data, inbound: inbound, allow: configuration.allow)
+        }
+    }
+}
+
+extension DataPlaneSettings {
+    /// In the first seconds of a sidecar, and always in development, names may still be on their way.
+    private static let patience = TimeAmount.seconds(2)
+    private static let youth = TimeAmount.seconds(10)
+
+    init(_ configuration: SidecarConfiguration, trustDomain: TrustDomain) {
+        self.init(
+            service: configuration.service,
+            instance: configuration.instance,
+            zone: configuration.zone,
+            trustDomain: trustDomain,
+            mesh: configuration.rules.ruleSet,
+            upstreams: configuration.upstreams.mapValues(\.ruleSet),
+            paths: configuration.loggedPath.disclosure,
+            egress: configuration.egress?.map { EgressRule($0) },
+            patience: Self.patience,
+            patientUntil: configuration.isDevelopment ? nil : .now() + Self.youth
+        )
+    }
+}
+
+extension SidecarConfiguration.LoggedPath {
+    fileprivate var disclosure: PathDisclosure {
+        switch self {
+        case .full: .full
+        case .masked: .masked
+        case .off: .off
+        }
+    }
+}
+
+extension SidecarConfiguration.Outbound {
+    var place: OutboundListener.Place {
+        switch self {
+        case .tcp(let host, let port): .tcp(host: host, port: port)
+        case .unix(let path): .unix(path: path)
+        }
+    }
+}
+
+extension SidecarConfiguration {
+    /// What the registry gets of this instance.
+    func registration(_ svid: X509SVID, inboundPort: Int) throws -> Instance {
+        var instance = Instance(
+            key: InstanceKey(service: service, id: self.instance),
+            endpoint: try Endpoint(host: advertisedHost ?? inboundHost, port: UInt16(clamping: inboundPort))
+        )
+        instance.appPort = applicationPort
+        instance.version = version
+        instance.zone = zone
+        instance.tags = tags
+        instance.metadata = metadata
+        instance.weight = weight
+        instance.applicationProtocol = applicationSpeaksHTTP2 ? "h2c" : "http1"
+        instance.repeatable = repeatable
+        instance.tlsCert = try svid.fingerprint
+        instance.startID = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+        return instance
+    }
+}
+
+extension InboundListener {
+    /// The next ports are tried too where that is allowed.
+    private static let nextPorts = 100
+
+    static func start(_ configuration: SidecarConfiguration, loops: SidecarLoops) async throws -> InboundListener? {
+        guard configuration.applicationPort != nil else { return nil }
+        let first = Int(configuration.inboundPort)
+        let last = configuration.takesNextPort ? min(first + nextPorts, Int(UInt16.max)) : first
+        do {
+            return try await start(host: configuration.inboundHost, ports: Array(first...last), loops: loops)
+        } catch {
+            throw SidecarError(
+                .address,
+                "the sidecar can't listen on \(configuration.inboundHost):\(first): \(Connector.failure(error).message)"
+            )
+        }
+    }
+}
+
+extension InstanceID {
+    /// Without what a file's name can't hold.
+    var fileName: String {
+        String(description.map { $0 == "/" || $0 == ":" ? "_" : $0 })
+    }
+}

@@ -1,0 +1,120 @@
+public import Identity
+public import NIOCore
+public import RegistryClient
+public import RegistryModel
+
+/// What a sidecar is told: which service it stands beside, which registry it belongs to, and by which rules it calls.
+public struct SidecarConfiguration: Sendable {
+    /// Rules that one source gives; what is nil is left to the next.
+    public struct Rules: Sendable, Equatable {
+        public var retries: Int?
+        public var timeout: Duration?
+        public var perTryTimeout: Duration?
+
+        public init(retries: Int? = nil, timeout: Duration? = nil, perTryTimeout: Duration? = nil) {
+            self.retries = retries
+            self.timeout = timeout
+            self.perTryTimeout = perTryTimeout
+        }
+    }
+
+    /// Where the application's calls are taken.
+    public enum Outbound: Sendable, Equatable {
+        /// Port 0: any free one.
+        case tcp(host: String, port: Int)
+        case unix(path: String)
+    }
+
+    /// What of paths the access log shows.
+    public enum LoggedPath: Sendable {
+        case full, masked, off
+    }
+
+    public var service: ServiceName
+    public var instance: InstanceID
+    public var version = ""
+    public var zone = ""
+    public var tags: [String] = []
+    public var metadata: [MetadataEntry] = []
+    public var weight = Instance.defaultWeight
+    /// Routes that may be sent twice.
+    public var repeatable: [String] = []
+
+    /// Where the application listens, on loopback; nil: a sidecar that only calls.
+    public var applicationPort: UInt16?
+    /// The application speaks HTTP/2 without TLS.
+    public var applicationSpeaksHTTP2 = false
+    /// Asked with `GET` for whether the application serves; nil: whether its port answers.
+    public var healthPath: String?
+
+    public var registry: RegistryAddress
+    /// Identity, last known view and access log; made with mode 0700.
+    public var stateDirectory: String
+    /// The admin socket's place; made with mode 0700.
+    public var runDirectory: String
+
+    public var outbound = Outbound.tcp(host: "127.0.0.1", port: 0)
+    /// Where other sidecars call; also what is registered, unless ``advertisedHost`` is set.
+    public var inboundHost = "127.0.0.1"
+    /// Tried first.
+    public var inboundPort: UInt16 = 0
+    /// Whether the next free port does too.
+    public var takesNextPort = false
+    public var advertisedHost: String?
+
+    public var rules = Rules()
+    public var upstreams: [ServiceName: Rules] = [:]
+    public var allow = PeerAuthorization.AllowList.anyone
+    /// Hosts outside of the mesh that may be called; nil: all.
+    public var egress: [String]?
+    public var loggedPath = LoggedPath.masked
+    /// A developer's: names may come late for ever, and nothing waits long at the end.
+    public var isDevelopment = false
+    /// Event loops.
+    public var threads = 1
+    /// Metrics and health alone, for scrapers.
+    public var adminListen: (host: String, port: Int)?
+    /// As `/metrics` tells it.
+    public var programVersion = ""
+    /// How long requests under way may take once it stops.
+    public var drainTime: Duration = .seconds(30)
+
+    public init(
+        service: ServiceName,
+        instance: InstanceID,
+        registry: RegistryAddress,
+        stateDirectory: String,
+        runDirectory: String
+    ) {
+        self.service = service
+        self.instance = instance
+        self.registry = registry
+        self.stateDirectory = stateDirectory
+        self.runDirectory = runDirectory
+    }
+}
+
+extension SidecarConfiguration.Rules {
+    var ruleSet: RuleSet {
+        RuleSet(
+            retries: retries,
+            timeout: timeout.map { TimeAmount($0) },
+            perTryTimeout: perTryTimeout.map { TimeAmount($0) }
+        )
+    }
+}
+
+/// What a sidecar tells of itself while it runs.
+public enum SidecarEvent: Sendable, Equatable {
+    /// Calls are taken at this address.
+    case injected(outbound: String)
+    case certificateIssued(SPIFFEID, notAfter: Timestamp)
+    case certificateNotRenewed(String)
+    /// What is registered, and where the registry says that it is.
+    case registered(Instance, registry: String)
+    case healthChanged(from: Health, to: Health, detail: String)
+    case registryLost(String)
+    case registryBack
+    /// A newer instance of the same id has taken over.
+    case superseded
+}

@@ -1,0 +1,59 @@
+import NIOCore
+import RegistryModel
+
+/// Answers the admin door's questions.
+struct SidecarReporter: Sendable {
+    let configuration: SidecarConfiguration
+    let condition: SidecarCondition
+    let loops: SidecarLoops
+    let identity: WorkloadIdentity
+    let feed: RegistryFeed
+    let log: AccessLog
+    let outbound: String
+    let inbound: String
+    let startedAt = WallClock.now()
+
+    var answers: AdminListener.Answers {
+        AdminListener.Answers(
+            status: { try await report().json() },
+            metrics: { try await report().prometheus(version: configuration.programVersion) },
+            isHealthy: { condition.health == .healthy },
+            log: log
+        )
+    }
+
+    private func report() async throws -> SidecarReport {
+        let svid = await identity.svid
+        return SidecarReport(
+            service: configuration.service,
+            instance: configuration.instance,
+            health: condition.health,
+            isDraining: condition.isDraining,
+            outbound: outbound,
+            inbound: inbound,
+            spiffeID: svid?.id.description ?? "-",
+            certificateNotAfter: svid?.notAfter,
+            renewalFailure: await identity.lastFailure,
+            registry: configuration.registry.description,
+            registryLostSince: condition.registryLostSince,
+            sequence: await feed.sequence,
+            startedAt: startedAt,
+            now: WallClock.now(),
+            lostLogLines: log.lostLines,
+            loops: try await loops.map { $0.report(now: .now()) }
+        )
+    }
+}
+
+extension LoopState {
+    func report(now: NIODeadline) -> SidecarReport.Loop {
+        SidecarReport.Loop(
+            metrics: data.metrics,
+            upstreams: data.entries.map { ($0.upstream.snapshot(now: now), $0.rules) },
+            connections: connectionCount,
+            inFlight: inbound.inFlight,
+            handshakes: handshakes,
+            refusedHandshakes: refusedHandshakes
+        )
+    }
+}
