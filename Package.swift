@@ -64,6 +64,10 @@ let targets: [Target] = [
             .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
         ]
     ),
+    .target(
+        name: "Mesh",
+        dependencies: ["RegistryModel", "RegistryClient", .product(name: "NIOCore", package: "swift-nio")]
+    ),
 
     // 5  programs: flags in, text out
     .executableTarget(
@@ -107,6 +111,12 @@ let targets: [Target] = [
         name: "RegistryAPITests",
         dependencies: [
             "RegistryAPI", "Registry", "RegistryModel", .product(name: "NIOCore", package: "swift-nio"),
+        ]
+    ),
+    .testTarget(
+        name: "MeshTests",
+        dependencies: [
+            "Mesh", "RegistryClient", "RegistryModel", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
         ]
     ),
     .testTarget(
