@@ -66,7 +66,16 @@ let targets: [Target] = [
     ),
     .target(
         name: "Mesh",
-        dependencies: ["RegistryModel", "RegistryClient", .product(name: "NIOCore", package: "swift-nio")]
+        dependencies: [
+            "RegistryModel", "RegistryClient", "Identity",
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOTLS", package: "swift-nio"),
+            .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]
     ),
 
     // 5  programs: flags in, text out
@@ -81,6 +90,13 @@ let targets: [Target] = [
         name: "hms-reg",
         dependencies: [
             "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
+    ),
+    .executableTarget(
+        name: "hms-mesh",
+        dependencies: [
+            "Mesh", "RegistryModel", "RegistryClient", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
@@ -136,6 +152,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        // TLS and HTTP/2 of the mesh: BoringSSL and nghttp2's peer, on the same event loops.
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
         // The API's router, without its configuration and full-Foundation traits.
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         // Probes of external services: redirects, TLS with system roots and time-outs are its trade.

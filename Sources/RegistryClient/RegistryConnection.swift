@@ -34,6 +34,7 @@ public struct RegistryConnection: Sendable {
     public static func withConnection<R: Sendable>(
         to address: RegistryAddress,
         timeout: Duration = defaultTimeout,
+        isolation: isolated (any _Concurrency.Actor)? = #isolation,
         _ body: (RegistryConnection) async throws -> R
     ) async throws -> R {
         let channel = try await connect(to: address) { channel in

@@ -178,9 +178,9 @@ final class ServiceEntry {
     }
 
     private static func rules(_ service: ServiceName, _ policy: MeshPolicy?, _ settings: DataPlaneSettings) -> ResolvedRules {
-        CallRules.resolve(
-            call: .silent,
-            upstream: settings.upstreams[service] ?? .silent,
+        resolve(
+            call: RuleSet(),
+            upstream: settings.upstreams[service] ?? RuleSet(),
             registry: policy,
             mesh: settings.mesh
         )

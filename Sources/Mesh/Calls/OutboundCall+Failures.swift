@@ -140,7 +140,7 @@ extension OutboundCall {
         now: NIODeadline
     ) -> RetryDecision {
         guard body.isWhole else { return .give(.notRepeatable) }
-        return RetryDecision.decide(
+        return decide(
             outcome: outcome,
             delivery: delivery,
             isRepeatable: current.map(isRepeatable) ?? false,

@@ -1,13 +1,11 @@
 import Identity
 import NIOSSL
 import RegistryModel
-import X509
 
 /// Who is at the other end of a connection.
 struct Peer {
     let id: SPIFFEID
-    let serial: String
-    let leaf: Certificate
+    let certificate: PeerCertificate
 }
 
 /// Judges peers' certificates after their handshakes. The same few peers connect again and again: their certificates, once
@@ -15,10 +13,9 @@ struct Peer {
 final class PeerCertificates {
     private static let mostKept = 1_024
 
-    private var parsed: [[UInt8]: Certificate] = [:]
+    private var parsed: [[UInt8]: PeerCertificate] = [:]
 
-    /// - Parameters:
-    ///   - meant: who must be there; nil for whoever calls.
+    /// - Parameter meant: who must be there; nil for whoever calls.
     /// - Throws: why the peer may not go on.
     func authorize(
         _ certificate: NIOSSLCertificate?,
@@ -27,26 +24,26 @@ final class PeerCertificates {
         allow: PeerAuthorization.AllowList,
         now: Timestamp
     ) throws(PeerAuthorization.Refusal) -> Peer {
-        guard let certificate, let leaf = leaf(certificate) else {
+        guard let certificate, let read = read(certificate) else {
             throw PeerAuthorization.Refusal(code: .wrongPeer, message: "it showed no certificate that can be read")
         }
         let id = try PeerAuthorization.authorize(
-            leaf,
+            read.leaf,
             now: now,
             trustDomain: credentials.svid.id.trustDomain,
             meant: meant,
             denyList: credentials.denyList,
             allow: allow
         )
-        return Peer(id: id, serial: hexadecimal(leaf.serialNumber.bytes), leaf: leaf)
+        return Peer(id: id, certificate: read)
     }
 
-    private func leaf(_ certificate: NIOSSLCertificate) -> Certificate? {
+    private func read(_ certificate: NIOSSLCertificate) -> PeerCertificate? {
         guard let der = try? certificate.toDERBytes() else { return nil }
         if let known = parsed[der] { return known }
-        guard let leaf = try? Certificate(derEncoded: der) else { return nil }
+        guard let read = try? PeerCertificate(der: der) else { return nil }
         if parsed.count >= Self.mostKept { parsed.removeAll(keepingCapacity: true) }
-        parsed[der] = leaf
-        return leaf
+        parsed[der] = read
+        return read
     }
 }

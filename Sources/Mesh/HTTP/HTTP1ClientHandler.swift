@@ -177,8 +177,12 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     private func noteKeepAlive(_ head: ResponseHead) {
-        guard let value = head.block.value(.keepAlive), let mark = value.range(of: "timeout=") else { return }
-        peerKeepAlive = Int(value[mark.upperBound...].prefix { $0.isNumber })
+        guard let value = head.block.value(.keepAlive) else { return }
+        for parameter in value.split(separator: ",") {
+            let sides = parameter.split(separator: "=")
+            guard sides.count == 2, sides[0].filter({ $0 != " " }).lowercased() == "timeout" else { continue }
+            peerKeepAlive = Int(sides[1].filter { $0 != " " })
+        }
     }
 
     private func endResponse(trailers: FieldBlock?) {

@@ -317,7 +317,7 @@ private func unsafe<R>(
     _ body: (UnsafeRawBufferPointer) throws(BadMessage) -> R
 ) throws(BadMessage) -> R {
     let result: Result<R, BadMessage> = buffer.withUnsafeReadableBytes { bytes in
-        do {
+        do throws(BadMessage) {
             return .success(try body(bytes))
         } catch {
             return .failure(error)

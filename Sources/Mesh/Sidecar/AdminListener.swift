@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import RegistryModel
@@ -19,7 +20,8 @@ struct AdminListener: Sendable {
     static func start(socket path: String, answers: Answers, group: MultiThreadedEventLoopGroup) async throws -> AdminListener {
         let channel = try await bootstrap(answers, group)
             .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
-        chmodPrivate(path)
+        // Whoever may connect may read paths of requests: this user alone.
+        guard chmod(path, 0o600) == 0 else { throw SidecarError(.address, "the mode of \(path) can't be set") }
         return AdminListener(channel: channel)
     }
 

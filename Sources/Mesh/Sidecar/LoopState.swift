@@ -73,7 +73,7 @@ final class LoopState {
     private func isDenied(_ peer: Peer, _ credentials: MeshCredentials) -> Bool {
         do throws(PeerAuthorization.Refusal) {
             _ = try PeerAuthorization.authorize(
-                peer.leaf,
+                peer.certificate.leaf,
                 now: data.now(),
                 trustDomain: credentials.svid.id.trustDomain,
                 denyList: credentials.denyList,
@@ -89,7 +89,7 @@ final class LoopState {
     func sweep(now: NIODeadline) {
         data.closeIdle(now: now)
         for connection in connections.values {
-            let isLapsed = if case .success(let peer) = connection.peer { peer.isLapsed(data.now()) } else { true }
+            let isLapsed = if case .success(let peer) = connection.peer { peer.certificate.notAfter < data.now() } else { true }
             if isLapsed || now - connection.since > InboundConnection.longest {
                 connection.finish()
             } else if let http1 = connection.http1, http1.awaitsHead, now - http1.waitingSince > .seconds(75) {
@@ -113,12 +113,6 @@ final class LoopState {
     }
 
     var connectionCount: Int { connections.count }
-}
-
-extension Peer {
-    fileprivate func isLapsed(_ now: Timestamp) -> Bool {
-        Timestamp(rawValue: Int64(leaf.notValidAfter.timeIntervalSince1970 * 1e9)) < now
-    }
 }
 
 /// The event loops of a sidecar, each with its state.

@@ -1,5 +1,5 @@
 public import Identity
-public import NIOCore
+import NIOCore
 public import RegistryClient
 public import RegistryModel
 

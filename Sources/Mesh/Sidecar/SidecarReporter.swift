@@ -1,4 +1,6 @@
+import Identity
 import NIOCore
+import RegistryClient
 import RegistryModel
 
 /// Answers the admin door's questions.
