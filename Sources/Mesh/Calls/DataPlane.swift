@@ -145,6 +145,8 @@ final class ServiceEntry {
     /// Names near this one, where the registry knows none of it.
     var nearest: [String] = []
     private var waiting: [OutboundCall] = []
+    /// Calls beyond those that may be under way at once, the oldest first.
+    private var queued: [OutboundCall] = []
 
     init(service: ServiceName, settings: DataPlaneSettings, now: NIODeadline) {
         self.service = service
@@ -169,7 +171,21 @@ final class ServiceEntry {
         waiting.removeAll { $0 === call }
     }
 
-    var isWaitedFor: Bool { !waiting.isEmpty }
+    var isWaitedFor: Bool { !waiting.isEmpty || !queued.isEmpty }
+
+    func queue(_ call: OutboundCall) {
+        queued.append(call)
+    }
+
+    func leaveQueue(_ call: OutboundCall) {
+        queued.removeAll { $0 === call }
+    }
+
+    /// A try has ended.
+    func makeRoom() {
+        guard !queued.isEmpty else { return }
+        queued.removeFirst().roomFreed()
+    }
 
     func wake() {
         let calls = waiting

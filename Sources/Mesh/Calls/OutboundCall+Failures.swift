@@ -44,6 +44,22 @@ extension OutboundCall {
         answer(error(.noInstances, why))
     }
 
+    // MARK: Room
+
+    /// A call under way has ended: it is this one's turn.
+    func roomFreed() {
+        guard case .waitingForRoom = phase else { return }
+        entry.upstream.stopWaiting()
+        phase = .connecting
+        tryNext(now: .now())
+    }
+
+    func leaveQueue() {
+        entry.leaveQueue(self)
+        entry.upstream.stopWaiting()
+        phase = .connecting
+    }
+
     // MARK: Tries that failed
 
     /// A quick look, for the usual answer that needs none.
@@ -189,6 +205,7 @@ extension OutboundCall {
         let now = NIODeadline.now()
         switch phase {
         case .waitingForName: entry.stopWaiting(self)
+        case .waitingForRoom: leaveQueue()
         case .connecting, .awaitingHead:
             cancelTry()
             settle(outcome, now: now)
@@ -209,6 +226,7 @@ extension OutboundCall {
             handle: current.handle,
             now: now
         )
+        entry.makeRoom()
     }
 
     func record(_ result: TryResult, delivery: Delivery?, message: String?, now: NIODeadline) -> TryRecord {

@@ -8,6 +8,8 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
     enum Phase {
         /// For the name to be registered.
         case waitingForName(until: NIODeadline)
+        /// For one of the calls under way to end.
+        case waitingForRoom
         case backingOff(until: NIODeadline)
         case connecting
         case awaitingHead
@@ -93,7 +95,11 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         case .noInstances(let why): awaitName(now) { self.noInstances(why) }
         case .breakerOpen(let why, let retryAfter):
             answer(error(.breakerOpen, why, hint: "hms-mesh status shows its breaker"), retryAfter: retryAfter)
-        case .overloaded(let why): answer(error(.overloaded, why))
+        case .overloaded(let why):
+            guard entry.upstream.startWaiting() else { return answer(error(.overloaded, why)) }
+            phase = .waitingForRoom
+            entry.queue(self)
+            arm(now: now)
         }
     }
 
@@ -254,6 +260,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         switch phase {
         case .waitingForName(let until): due = min(until, deadline)
         case .backingOff(let until): due = min(until, deadline)
+        case .waitingForRoom: due = deadline
         case .connecting, .awaitingHead: due = min(tryBegan + perTry, deadline)
         case .streaming, .over: return
         }
@@ -273,6 +280,9 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
             entry.stopWaiting(self)
             phase = .connecting
             giveUpWaiting()
+        case .waitingForRoom:
+            leaveQueue()
+            answer(error(.overloaded, "no call to \(entry.service) ended in time to make room"))
         case .backingOff where now < deadline: tryNext(now: now)
         case .backingOff: timedOut(now)
         case .connecting, .awaitingHead:

@@ -2,6 +2,8 @@ import NIOCore
 
 /// What a connection is about to send: heads, chunk sizes and small bodies gathered into one buffer, so that a usual
 /// message is one write and one TLS record; large bodies go by as they are.
+///
+/// It calls nobody: a write can come back into its own handler, which must find this at rest.
 struct CoalescingOutput {
     /// Bytes that are copied together: a TLS record's worth.
     private static let limit = 16 * 1_024
@@ -15,28 +17,27 @@ struct CoalescingOutput {
         write(&buffer)
     }
 
-    mutating func append(body: ByteBuffer, isChunked: Bool, to context: ChannelHandlerContext?) {
+    /// - Returns: false where the body is too large to be copied: then its chunk's size stands here, and whoever writes it
+    ///   after ``take()`` says ``endChunk()``.
+    mutating func append(body: ByteBuffer, isChunked: Bool) -> Bool {
         prepare()
         if isChunked { buffer.writeChunkSize(body.readableBytes) }
-        if buffer.readableBytes + body.readableBytes <= Self.limit {
-            buffer.writeImmutableBuffer(body)
-        } else {
-            handOver(to: context)
-            context?.write(NIOAny(body), promise: nil)
-            if isChunked { prepare() }
-        }
+        guard buffer.readableBytes + body.readableBytes <= Self.limit else { return false }
+        buffer.writeImmutableBuffer(body)
         if isChunked { buffer.writeStaticString("\r\n") }
+        return true
     }
 
-    mutating func flush(to context: ChannelHandlerContext?) {
-        handOver(to: context)
-        context?.flush()
+    mutating func endChunk() {
+        prepare()
+        buffer.writeStaticString("\r\n")
     }
 
-    private mutating func handOver(to context: ChannelHandlerContext?) {
-        guard !isHandedOver else { return }
+    /// What is to be written now; nil where there is nothing.
+    mutating func take() -> ByteBuffer? {
+        guard !isHandedOver else { return nil }
         isHandedOver = true
-        if buffer.readableBytes > 0 { context?.write(NIOAny(buffer), promise: nil) }
+        return buffer.readableBytes > 0 ? buffer : nil
     }
 
     private mutating func prepare() {

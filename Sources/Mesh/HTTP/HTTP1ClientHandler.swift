@@ -228,7 +228,11 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
 
     func send(body: ByteBuffer) {
         guard body.readableBytes > 0 else { return }
-        output.append(body: body, isChunked: requestFraming == .chunked, to: context)
+        let isChunked = requestFraming == .chunked
+        guard !output.append(body: body, isChunked: isChunked) else { return }
+        writeOut()
+        context?.write(wrapOutboundOut(body), promise: nil)
+        if isChunked { output.endChunk() }
     }
 
     func sendEnd(trailers: FieldBlock?) {
@@ -243,7 +247,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     func flush() {
-        output.flush(to: context)
+        writeOut()
+        context?.flush()
     }
 
     func setReading(_ isWanted: Bool) {
@@ -265,6 +270,10 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
         sink = nil
         phase = .closed
         close()
+    }
+
+    private func writeOut() {
+        if let bytes = output.take() { context?.write(wrapOutboundOut(bytes), promise: nil) }
     }
 }
 

@@ -274,7 +274,11 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
 
     func write(body: ByteBuffer) {
         guard body.readableBytes > 0 else { return }
-        output.append(body: body, isChunked: responseFraming == .chunked, to: context)
+        let isChunked = responseFraming == .chunked
+        guard !output.append(body: body, isChunked: isChunked) else { return }
+        writeOut()
+        context?.write(wrapOutboundOut(body), promise: nil)
+        if isChunked { output.endChunk() }
     }
 
     func writeEnd(trailers: FieldBlock?) {
@@ -303,7 +307,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     func flush() {
-        output.flush(to: context)
+        writeOut()
+        context?.flush()
     }
 
     func setReading(_ isWanted: Bool) {
@@ -312,5 +317,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             heldRead = false
             context?.read()
         }
+    }
+    private func writeOut() {
+        if let bytes = output.take() { context?.write(wrapOutboundOut(bytes), promise: nil) }
     }
 }
