@@ -85,23 +85,25 @@ struct JudgedInstance: Sendable {
 
     /// Takes in how a try ended.
     ///
-    /// - Parameter tryTimeout: what a failed try counts as, or failing fast would win.
+    /// Failing fast must not win: a failed try counts as all the time it might have taken, the application's own failure
+    /// as a slow answer.
+    ///
+    /// - Parameters:
+    ///   - tryTimeout: the time it might have taken.
+    ///   - slow: what a slow answer of the service takes.
     /// - Returns: whether it should be ejected, if that may be.
     mutating func record(
         _ outcome: TryOutcome,
         latency measured: TimeAmount,
         tryTimeout: TimeAmount,
+        slow: TimeAmount,
         now: NIODeadline
     ) -> Bool {
         guard outcome != .abandoned else { return false }
         lastOutcome = outcome
-        if outcome.isGatewayFailure {
-            latency.observe(max(measured, tryTimeout), now: now)
-        } else if outcome.isApplicationFailure {
-            latency.hold(now: now)
-        } else {
-            latency.observe(measured, now: now)
-        }
+        let least: TimeAmount =
+            outcome.isGatewayFailure ? tryTimeout : outcome.isApplicationFailure ? slow : .zero
+        latency.observe(max(measured, least), now: now)
         refusingUntil = outcome.isRefusal ? now + Self.refusalLength : nil
         return ejection.record(isFailure: outcome.isGatewayFailure)
     }

@@ -29,20 +29,17 @@ struct PeakEWMA: Sendable, Equatable {
         isMeasured = true
     }
 
-    /// Something ended that says nothing good: the estimate stands, and is not forgotten either.
-    mutating func hold(now: NIODeadline) {
-        stamp = max(stamp, now)
-    }
-
     /// In nanoseconds, at least ``minimum``; what was not renewed fades, so that whoever was avoided is tried again.
     func estimate(now: NIODeadline) -> Double {
         max(value * Self.kept(since: stamp, now: now), Double(Self.minimum.nanoseconds))
     }
 
-    /// The weight of the past: e^-x for small x by its own series, which needs no exponential and falls more slowly later.
+    /// The weight of the past: nearly e^-x, as (1 + x/8)^-8, which needs no exponential.
     private static func kept(since stamp: NIODeadline, now: NIODeadline) -> Double {
         guard now > stamp else { return 1 }
         let x = Double((now - stamp).nanoseconds) / Double(decay.nanoseconds)
-        return 1 / (1 + x + x * x / 2)
+        let root = 1 / (1 + x / 8)
+        let fourth = root * root * root * root
+        return fourth * fourth
     }
 }

@@ -27,6 +27,8 @@ final class Upstream {
     private(set) var budget = RetryBudget()
     private(set) var instances: [JudgedInstance] = []
     private(set) var candidates = CandidateSet()
+    /// Of all good answers: what is slow for this service.
+    private var slowness = PeakEWMA(guess: .zero, now: .uptimeNanoseconds(0))
     /// Where an instance stands in ``instances``.
     private var places: [InstanceID: Int] = [:]
     /// Tries in flight to instances that are not listed any more.
@@ -185,7 +187,14 @@ final class Upstream {
         now: NIODeadline
     ) {
         let wasSilent = instances[place].isSilent
-        let shouldEject = instances[place].record(outcome, latency: latency, tryTimeout: tryTimeout, now: now)
+        if !outcome.isGatewayFailure, !outcome.isApplicationFailure { slowness.observe(latency, now: now) }
+        let shouldEject = instances[place].record(
+            outcome,
+            latency: latency,
+            tryTimeout: tryTimeout,
+            slow: .nanoseconds(Int64(slowness.estimate(now: now))),
+            now: now
+        )
         if instances[place].tier != .never, instances[place].isSilent != wasSilent {
             silent += wasSilent ? -1 : 1
         }
@@ -230,7 +239,8 @@ final class Upstream {
         }
     }
 
-    private func refreshIfDue(_ now: NIODeadline) {
+    /// Judges anew where something has changed or time is over.
+    func refreshIfDue(_ now: NIODeadline) {
         if now >= candidates.validUntil { rebuild(now) }
     }
 

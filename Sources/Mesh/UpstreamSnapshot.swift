@@ -36,7 +36,8 @@ struct UpstreamSnapshot: Sendable {
 
 extension Upstream {
     func snapshot(now: NIODeadline) -> UpstreamSnapshot {
-        UpstreamSnapshot(
+        refreshIfDue(now)
+        return UpstreamSnapshot(
             service: service,
             isKnown: isKnown,
             candidates: candidates.candidates,
