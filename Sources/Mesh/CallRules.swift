@@ -24,7 +24,14 @@ struct CallRules: Sendable, Equatable {
     ///   - remaining: what is left of the call's time.
     func tryTimeout(isRepeatable: Bool, triesDone: Int, remaining: TimeAmount) -> TimeAmount {
         if let perTryTimeout { return min(perTryTimeout, remaining) }
-        guard isRepeatable, triesDone == 0, retries > 0 else { return remaining }
+        return isRepeatable ? connectTimeout(triesDone: triesDone, remaining: remaining) : remaining
+    }
+
+    /// How long a try may take to get a connection: nothing is delivered before, so that any request may be sent elsewhere,
+    /// and the first try must leave time for it.
+    func connectTimeout(triesDone: Int, remaining: TimeAmount) -> TimeAmount {
+        if let perTryTimeout { return min(perTryTimeout, remaining) }
+        guard triesDone == 0, retries > 0 else { return remaining }
         return min(.nanoseconds(Int64(Double(timeout.nanoseconds) * Self.firstTryShare)), remaining)
     }
 }

@@ -6,9 +6,10 @@ import RegistryModel
 enum LoadBalancer {
     /// What a call to an instance costs: its latency for each call that it would have to do, with in-flight calls counted
     /// by its weight.
-    static func cost(of instance: JudgedInstance, meanWeight: Double, now: NIODeadline) -> Double {
-        let share = meanWeight / Double(max(1, instance.routed.weight))
-        return instance.latency.estimate(now: now) * (1 + Double(instance.inFlight) * share)
+    static func cost(of place: Int, in instances: [JudgedInstance], meanWeight: Double, now: NIODeadline) -> Double {
+        // Field by field: an instance is too large to be copied for three numbers.
+        let share = meanWeight / Double(max(1, instances[place].routed.weight))
+        return instances[place].latency.estimate(now: now) * (1 + Double(instances[place].inFlight) * share)
     }
 
     /// One of the best; nothing is allocated.
@@ -24,7 +25,7 @@ enum LoadBalancer {
     }
 
     /// For a further try: one that was not tried yet, of the best tier that has such; one that was, rather than one of the
-    /// last resort.
+    /// last resort. The cheapest of all: a call that has failed once should not be left to a choice of two bad ones.
     ///
     /// - Returns: nil where none may be picked at all.
     static func pickAnother(
@@ -35,30 +36,26 @@ enum LoadBalancer {
         now: NIODeadline,
         using generator: inout some RandomNumberGenerator
     ) -> Int? {
-        var best = Int.max
-        var weights: UInt64 = 0
-        var count = 0
-        var chosen: (Int, Int)?
-        for (index, instance) in instances.enumerated() where instance.tier != .never {
+        let meanWeight = set.everywhere.meanWeight
+        var best: (place: Int, rank: Int, cost: Double)?
+        var equals = 0
+        for (place, instance) in instances.enumerated() where instance.tier != .never {
             let isElsewhere = !set.inOwnZone.isEmpty && instance.routed.zone != zone
             let rank =
                 (instance.tier == .lastResort ? 1_000 : 0) + (tried.contains(instance.routed.key) ? 100 : 0)
                 + set.rank(of: instance.tier) * 2 + (isElsewhere ? 1 : 0)
-            guard rank <= best else { continue }
-            if rank < best { (best, weights, count) = (rank, 0, 0) }
-            let weight = UInt64(instance.routed.weight)
-            weights += weight
-            count += 1
-            // Two reservoirs of one each: whoever is passed stays with the chance of its weight.
-            let stays = (
-                UInt64.random(in: 0..<weights, using: &generator) >= weight,
-                UInt64.random(in: 0..<weights, using: &generator) >= weight
-            )
-            chosen = (stays.0 ? chosen?.0 ?? index : index, stays.1 ? chosen?.1 ?? index : index)
+            let cost = cost(of: place, in: instances, meanWeight: meanWeight, now: now)
+            if let best, (rank, cost) > (best.rank, best.cost) { continue }
+            if let best, (rank, cost) == (best.rank, best.cost) {
+                // Each of the equals with the same chance.
+                equals += 1
+                guard Int.random(in: 0..<equals, using: &generator) == 0 else { continue }
+            } else {
+                equals = 1
+            }
+            best = (place, rank, cost)
         }
-        guard let (first, second) = chosen else { return nil }
-        let meanWeight = Double(weights) / Double(count)
-        return first == second ? first : cheaper(first, second, instances, meanWeight: meanWeight, now: now)
+        return best?.place
     }
 
     private static func cheaper(
@@ -68,7 +65,7 @@ enum LoadBalancer {
         meanWeight: Double,
         now: NIODeadline
     ) -> Int {
-        cost(of: instances[first], meanWeight: meanWeight, now: now)
-            <= cost(of: instances[second], meanWeight: meanWeight, now: now) ? first : second
+        cost(of: first, in: instances, meanWeight: meanWeight, now: now)
+            <= cost(of: second, in: instances, meanWeight: meanWeight, now: now) ? first : second
     }
 }

@@ -46,10 +46,13 @@ struct CallRulesTests {
         #expect(rules.tryTimeout(isRepeatable: true, triesDone: 0, remaining: .milliseconds(90)) == .milliseconds(90))
         #expect(rules.tryTimeout(isRepeatable: true, triesDone: 1, remaining: .milliseconds(320)) == .milliseconds(320))
         #expect(rules.tryTimeout(isRepeatable: false, triesDone: 0, remaining: all) == all)
+        #expect(rules.connectTimeout(triesDone: 0, remaining: all) == .milliseconds(480))
+        #expect(rules.connectTimeout(triesDone: 1, remaining: .milliseconds(320)) == .milliseconds(320))
         rules.perTryTimeout = .milliseconds(100)
         #expect(rules.tryTimeout(isRepeatable: false, triesDone: 0, remaining: all) == .milliseconds(100))
         #expect(rules.tryTimeout(isRepeatable: true, triesDone: 2, remaining: .milliseconds(30)) == .milliseconds(30))
         rules = CallRules(retries: 0, timeout: all, perTryTimeout: nil)
         #expect(rules.tryTimeout(isRepeatable: true, triesDone: 0, remaining: all) == all)
+        #expect(rules.connectTimeout(triesDone: 0, remaining: all) == all)
     }
 }
