@@ -38,11 +38,14 @@ let targets: [Target] = [
     .target(
         name: "RegistryClient",
         dependencies: [
-            "RegistryModel",
+            "RegistryModel", "Identity",
+            .product(name: "X509", package: "swift-certificates"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOTLS", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOExtras", package: "swift-nio-extras"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]
     ),
 
@@ -60,6 +63,9 @@ let targets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOTLS", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            .product(name: "X509", package: "swift-certificates"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
         ]
@@ -152,8 +158,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
-        // TLS and HTTP/2 of the mesh: BoringSSL and nghttp2's peer, on the same event loops.
+        // TLS on those event loops (BoringSSL).
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        // HTTP/2 between sidecars and for gRPC.
         .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
         // The API's router, without its configuration and full-Foundation traits.
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),

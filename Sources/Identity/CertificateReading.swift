@@ -24,13 +24,25 @@ extension Certificate {
         }
     }
 
-    func der() throws(IdentityError) -> [UInt8] {
+    /// As TLS sends it.
+    public func der() throws(IdentityError) -> [UInt8] {
         do {
             var serializer = DER.Serializer()
             try serializer.serialize(self)
             return serializer.serializedBytes
         } catch {
             throw IdentityError(.malformedCertificate, "a certificate can't be written: \(error)")
+        }
+    }
+
+    /// Reads one certificate, as TLS brought it.
+    ///
+    /// - Throws: `malformed-certificate`.
+    public init(der: [UInt8]) throws(IdentityError) {
+        do {
+            try self.init(derEncoded: der)
+        } catch {
+            throw IdentityError(.malformedCertificate, "this is not DER of a certificate")
         }
     }
 

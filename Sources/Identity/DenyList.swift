@@ -15,7 +15,7 @@ public struct DenyList: Sendable, Equatable {
 
     /// - Parameter issuedAt: when the certificate was made; its `notBefore` lies ``CertificateAuthority/backdating``
     ///   before that.
-    func denies(_ id: SPIFFEID, serial: String, issuedAt: Timestamp) -> Bool {
+    public func denies(_ id: SPIFFEID, serial: String, issuedAt: Timestamp) -> Bool {
         if serials.contains(serial) { return true }
         guard case .service(let name) = id.subject, let before = services[name] else { return false }
         return issuedAt < before

@@ -79,8 +79,7 @@ public enum PeerAuthorization {
         if let meant, meant != id {
             throw Refusal(code: .wrongPeer, message: "\(id) answered where \(meant) was meant")
         }
-        let issuedAt = Timestamp(leaf.notValidBefore).advanced(by: CertificateAuthority.backdating)
-        guard !denyList.denies(id, serial: leaf.serialNumber.hexadecimal, issuedAt: issuedAt) else {
+        guard !denyList.denies(id, serial: leaf.serial, issuedAt: leaf.issuedAt) else {
             throw Refusal(code: .callerRevoked, message: "the certificate of \(id) was revoked")
         }
         guard allow.contains(id.subject) else {
@@ -89,7 +88,7 @@ public enum PeerAuthorization {
         return id
     }
 
-    private static func checkDates(_ leaf: Certificate, _ now: Timestamp) throws(Refusal) {
+    static func checkDates(_ leaf: Certificate, _ now: Timestamp) throws(Refusal) {
         let date = now.date
         if date < leaf.notValidBefore {
             let seconds = Int(leaf.notValidBefore.timeIntervalSince(date))

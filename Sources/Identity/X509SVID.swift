@@ -50,7 +50,7 @@ public struct X509SVID: Sendable, Equatable {
 
     /// As events and `hms-reg cert` show it: lower-case hexadecimal.
     public var serial: String {
-        leaf.serialNumber.hexadecimal
+        leaf.serial
     }
 
     /// `sha256:…` over the leaf's DER: what an instance registers as its `tlsCert`.
@@ -81,9 +81,20 @@ extension SPIFFEID {
     }
 }
 
-extension Certificate.SerialNumber {
-    var hexadecimal: String {
-        Identity.hexadecimal(bytes)
+extension Certificate {
+    /// As events and `hms-reg cert` show it: lower-case hexadecimal.
+    public var serial: String {
+        hexadecimal(serialNumber.bytes)
+    }
+
+    /// When this mesh's authority made it: its `notBefore` lies ``CertificateAuthority/backdating`` before that.
+    public var issuedAt: Timestamp {
+        Timestamp(notValidBefore).advanced(by: CertificateAuthority.backdating)
+    }
+
+    /// The last second of its life.
+    public var endsAt: Timestamp {
+        Timestamp(notValidAfter)
     }
 }
 

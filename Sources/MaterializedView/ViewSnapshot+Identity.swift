@@ -12,6 +12,24 @@ extension ViewSnapshot {
             + identities(.revokedService) { try IdentityRow.revocation($0, $1) }
     }
 
+    /// By serial number; nil for one that is not, or no longer, on record.
+    public func certificate(_ serial: String) throws -> CertificateRecord? {
+        try identity(IdentityRow.key(certificate: serial)) { try IdentityRow.certificate($0, $1) }
+    }
+
+    public func revocation(_ subject: Revocation.Subject) throws -> Revocation? {
+        try identity(IdentityRow.key(subject)) { try IdentityRow.revocation($0, $1) }
+    }
+
+    private func identity<Record>(
+        _ key: [UInt8],
+        _ read: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Record
+    ) throws -> Record? {
+        try key.withUnsafeBytes { key in
+            try reader.access.withValue(databases.identities, key) { try read(key, $0) }
+        }
+    }
+
     private func identities<Record>(
         _ kind: IdentityRow.Kind,
         _ read: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Record

@@ -21,6 +21,8 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let logFailed = Code(description: "log-failed")
         public static let diskFull = Code(description: "disk-full")
         /// The data directory can't be used: held by another daemon, damaged, or not readable.
+        /// Somebody else listens where a door was to open.
+        public static let addressTaken = Code(description: "address-taken")
         public static let dataDirectory = Code(description: "data-directory")
     }
 

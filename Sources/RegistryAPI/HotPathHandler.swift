@@ -14,8 +14,6 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// Header by which the router's routes learn the peer's uid; whatever the peer itself sends of it is removed.
-    static let peerHeader = "x-hms-peer-uid"
     private static let waitingParts = 32
 
     private enum State {
@@ -32,17 +30,18 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let service: HotPathService
     private let door: Door
-    private let uid: UInt32?
+    private var peer: Peer
     private var state = State.idle
     private var waiting: [HTTPServerRequestPart] = []
     private var isReadSuspended = false
     private var quiesceEvent: ChannelShouldQuiesceEvent?
     private var isDraining = false
 
-    init(service: HotPathService, door: Door, uid: UInt32?) {
+    /// - Parameter peer: who is there; with TLS the end of the handshake tells, by an event.
+    init(service: HotPathService, door: Door, peer: Peer) {
         self.service = service
         self.door = door
-        self.uid = uid
+        self.peer = peer
     }
 
     // MARK: In
@@ -90,7 +89,7 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         do {
             guard door != .metrics, let route = try HotRoute(head) else { return pass(head, context) }
-            guard !route.isWrite || door.mayWrite else { throw ProblemDetails.readOnlyDoor }
+            try (route.isWrite ? Access.owners : .members).check(peer, at: door)
             if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
                 write(.head(HTTPResponseHead(version: head.version, status: .continue)), context)
                 context.flush()
@@ -104,9 +103,6 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func pass(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         state = .routed
-        var head = head
-        head.headers.remove(name: Self.peerHeader)
-        if let uid { head.headers.add(name: Self.peerHeader, value: String(uid)) }
         context.fireChannelRead(wrapInboundOut(.head(head)))
     }
 
@@ -127,7 +123,7 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
             body: body,
             ifNoneMatch: head.headers.first(name: "if-none-match"),
             requestID: RequestLimits.requestID(head.headers.first(name: "x-request-id")),
-            uid: uid ?? 0
+            peer: peer
         )
         service.answer(request) { reply in
             let deliver: @Sendable () -> Void = {
@@ -202,6 +198,7 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// A stop: what is being answered is answered first.
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch (event, state) {
+        case (let peer as Peer, _): self.peer = peer
         case (let event as ChannelShouldQuiesceEvent, .receiving), (let event as ChannelShouldQuiesceEvent, .answering),
             (let event as ChannelShouldQuiesceEvent, .discarding):
             quiesceEvent = event

@@ -12,7 +12,7 @@ struct HotPathService: Sendable {
         var body: ByteBuffer
         var ifNoneMatch: String?
         var requestID: String
-        var uid: UInt32
+        var peer: Peer
     }
 
     let registry: ServiceRegistry
@@ -45,7 +45,7 @@ struct HotPathService: Sendable {
         _ completion: @escaping @Sendable (Reply) -> Void
     ) throws {
         let command = try RequestBody.registration(request.body, key: key)
-        registry.submit([command], actor: actor(request), requestID: request.requestID) { results in
+        registry.submit([command], actor: request.peer.actor, requestID: request.requestID) { results in
             switch results.first {
             case .success(let outcome)?:
                 completion(
@@ -74,14 +74,14 @@ struct HotPathService: Sendable {
     ) {
         guard !commands.isEmpty else { return completion(done) }
         let now = Array(commands.prefix(Self.registrationsAtOnce))
-        registry.submit(now, actor: actor(request), requestID: request.requestID) { results in
+        registry.submit(now, actor: request.peer.actor, requestID: request.requestID) { results in
             submit(commands.dropFirst(now.count), request, done + results, completion)
         }
     }
 
     private func heartbeats(_ request: Request, _ completion: @escaping @Sendable (Reply) -> Void) throws {
         let heartbeats = try RequestBody.heartbeats(request.body)
-        registry.heartbeat(heartbeats, actor: actor(request), requestID: request.requestID) { summary, error in
+        registry.heartbeat(heartbeats, actor: request.peer.actor, requestID: request.requestID) { summary, error in
             if let error { return completion(failure(error)) }
             completion(
                 ReplyDocuments.heartbeats(
@@ -91,10 +91,6 @@ struct HotPathService: Sendable {
                 )
             )
         }
-    }
-
-    private func actor(_ request: Request) -> Actor {
-        Actor(.uid(request.uid))
     }
 
     private func failure(_ error: any Error) -> Reply {

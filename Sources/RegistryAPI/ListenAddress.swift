@@ -46,6 +46,37 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The same host, and whatever port is free.
+    var onFreePort: ListenAddress {
+        switch place {
+        case .tcp(let host, _): ListenAddress(place: .tcp(host: host, port: 0))
+        case .socket: self
+        }
+    }
+
+    private init(place: Place) {
+        self.place = place
+    }
+
+    /// Tries to bind, and lets go again: what stands in the way, in words; nil where nothing does.
+    func problemOfBinding() -> (text: String, isTaken: Bool)? {
+        guard case .tcp(let host, let port) = place, port != 0 else { return nil }
+        let address: SocketAddress
+        do {
+            address = try SocketAddress.makeAddressResolvingHost(host, port: Int(port))
+        } catch {
+            return ("\(host) is no address of this machine", false)
+        }
+        let descriptor = socket(address.protocol == .inet6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var reuse: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
+        let bound = address.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
+        guard bound != 0 else { return nil }
+        return (String(cString: strerror(errno)).lowercased(), errno == EADDRINUSE)
+    }
+
     var isSocket: Bool {
         if case .socket = place { true } else { false }
     }

@@ -17,11 +17,11 @@ struct PeerCredentials: Sendable {
 
     struct Refused: Error {}
 
-    /// The peer's user id; nil on TCP.
+    /// The peer by its user id; nobody on TCP.
     ///
     /// Fails for a peer that is neither root nor the daemon's own user: its connection is closed.
-    func uid(of channel: any Channel) -> EventLoopFuture<UInt32?> {
-        guard isUnixSocket else { return channel.eventLoop.makeSucceededFuture(nil) }
+    func peer(of channel: any Channel) -> EventLoopFuture<Peer> {
+        guard isUnixSocket else { return channel.eventLoop.makeSucceededFuture(.nobody()) }
         guard let provider = channel as? any SocketOptionProvider else {
             return channel.eventLoop.makeFailedFuture(Refused())
         }
@@ -34,7 +34,7 @@ struct PeerCredentials: Sendable {
             )
             .flatMapThrowing { (peer: UnixCredentials) in
                 guard admitsGroup || peer.uid == geteuid() || peer.uid == 0 else { throw Refused() }
-                return peer.uid
+                return .socket(uid: peer.uid)
             }
     }
 }

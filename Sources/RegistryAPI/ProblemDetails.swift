@@ -57,6 +57,10 @@ struct ProblemDetails: Error, Sendable {
         hint: "write through the operator's socket: hms-reg --registry unix:DATA/regd.sock"
     )
 
+    static func notAllowed(_ detail: String, hint: String? = nil) -> ProblemDetails {
+        ProblemDetails(code: "not-allowed", status: 403, title: "Not allowed", detail: detail, hint: hint)
+    }
+
     static func unknownPath(_ path: String) -> ProblemDetails {
         ProblemDetails(
             code: "unknown-path",
@@ -102,6 +106,13 @@ struct ProblemDetails: Error, Sendable {
                     detail: error.message
                 )
                 : .badRequest(error.message)
+        case let refusal as PeerAuthorization.Refusal:
+            self.init(
+                code: refusal.code.description,
+                status: 403,
+                title: "Not allowed",
+                detail: refusal.message
+            )
         case let error as ViewError:
             self.init(code: "view-failed", status: 503, title: "View failed", detail: "\(error)")
         default:

@@ -6,10 +6,11 @@ import RegistryModel
 
 /// The API of one door: every resource that is not on the hot path.
 struct RegistryRoutes: Sendable {
-    typealias Context = BasicRequestContext
+    typealias Context = RegistryContext
 
     let registry: ServiceRegistry
     let authority: RegistryAuthority
+    let connections: Connections
     let door: Door
     let readiness: Readiness
 
@@ -17,10 +18,17 @@ struct RegistryRoutes: Sendable {
     static func responder(
         registry: ServiceRegistry,
         authority: RegistryAuthority,
+        connections: Connections,
         door: Door,
         readiness: Readiness
     ) -> some HTTPResponder<Context> {
-        let routes = RegistryRoutes(registry: registry, authority: authority, door: door, readiness: readiness)
+        let routes = RegistryRoutes(
+            registry: registry,
+            authority: authority,
+            connections: connections,
+            door: door,
+            readiness: readiness
+        )
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         routes.addOperations(to: router)
         if door != .metrics {
@@ -33,7 +41,7 @@ struct RegistryRoutes: Sendable {
             routes.addWatch(to: router)
             routes.addTrustBundle(to: router)
         }
-        if door == .operators { routes.addCertificates(to: router) }
+        if door == .operators || door == .tls { routes.addCertificates(to: router) }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
@@ -48,23 +56,30 @@ struct RegistryRoutes: Sendable {
     }
 
     /// Adds a route whose answer is a value; errors become problems in one place.
+    ///
+    /// - Parameter access: who may; left out, members read and operators write.
     func on(
         _ router: Router<Context>,
         _ method: HTTPRequest.Method,
         _ path: String,
         parameters: [String] = [],
+        for access: Access? = nil,
         _ handle: @escaping @Sendable (RoutedRequest) async throws -> Reply
     ) {
         router.on(RouterPath(path), method: method) { request, context in
             do {
-                let routed = RoutedRequest(request, door: door, parameters: context.parameters)
-                guard method == .get || door.mayWrite else { throw ProblemDetails.readOnlyDoor }
+                let routed = RoutedRequest(request, from: peer(context), parameters: context.parameters)
+                try (access ?? (method == .get ? .members : .operators)).check(routed.peer, at: door)
                 try routed.target.checkParameters(parameters)
                 return try await handle(routed).response
             } catch {
                 return failure(error).response
             }
         }
+    }
+
+    func peer(_ context: Context) -> Peer {
+        connections.peer(of: context.channel) ?? .nobody()
     }
 
     func failure(_ error: any Error) -> Reply {
@@ -98,14 +113,27 @@ struct RegistryRoutes: Sendable {
     }
 }
 
+/// What the router knows of a request: the connection that it came by.
+struct RegistryContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+}
+
 /// A request as routes see it.
 struct RoutedRequest: Sendable {
     let request: Request
     let target: RequestTarget
+    let peer: Peer
     private let parameters: Parameters
 
-    init(_ request: Request, door: Door, parameters: Parameters = Parameters()) {
+    init(_ request: Request, from peer: Peer, parameters: Parameters = Parameters()) {
         self.request = request
+        self.peer = peer
         self.parameters = parameters
         // A query that can't be decoded names nothing that is known.
         self.target = RequestTarget(request.uri.string) ?? RequestTarget(path: [], query: [("%", "")])
@@ -140,12 +168,11 @@ struct RoutedRequest: Sendable {
         }
     }
 
-    /// Carries out a command in the name of the connection's user.
+    /// Carries out a command in the name of the connection's peer.
     func submit(_ command: Command, to registry: ServiceRegistry) async throws -> CommandOutcome {
-        let uid = header(HotPathHandler.peerHeader).flatMap { UInt32($0) } ?? 0
-        return try await registry.submit(
+        try await registry.submit(
             command,
-            actor: Actor(.uid(uid)),
+            actor: peer.actor,
             requestID: RequestLimits.requestID(header("x-request-id"))
         )
     }

@@ -18,6 +18,12 @@ public struct RegistryServer: Sendable {
         public var sockets: [String]
         /// Group that may use the sockets too.
         public var socketGroup: String?
+        /// `host:port` of the TLS door.
+        public var listen: ListenAddress?
+        /// Nobody asked for this very port: where it is taken, another one is good too.
+        public var mayListenElsewhere = false
+        /// DNS names of the TLS door's certificate, beside `registry.<trust domain>`.
+        public var names: [String]
         /// `host:port` of the plain door.
         public var plainListen: ListenAddress?
         public var metricsListen: ListenAddress?
@@ -29,6 +35,8 @@ public struct RegistryServer: Sendable {
             trustDomain: TrustDomain,
             sockets: [String],
             socketGroup: String? = nil,
+            listen: ListenAddress? = nil,
+            names: [String] = [],
             plainListen: ListenAddress? = nil,
             metricsListen: ListenAddress? = nil
         ) {
@@ -36,6 +44,8 @@ public struct RegistryServer: Sendable {
             self.trustDomain = trustDomain
             self.sockets = sockets
             self.socketGroup = socketGroup
+            self.listen = listen
+            self.names = names
             self.plainListen = plainListen
             self.metricsListen = metricsListen
         }
@@ -91,13 +101,18 @@ public struct RegistryServer: Sendable {
         ready: @escaping @Sendable (Ready) -> Void
     ) async throws {
         let readiness = Readiness()
+        let connections = Connections()
         let doors = try openDoors()
+        let tls = try options.listen.map { _ in
+            try TLSDoor(registry, authority, connections, names: options.names, logger: logger)
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
         let opened = OpenedDoors(expected: doors.count)
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
+        if let tls { services.append(TLSDoorKeeper(door: tls, logger: logger)) }
         for (index, door) in doors.enumerated() {
             services.append(
-                application(door, registry, authority, readiness, group) { address in
+                application(door, tls, registry, authority, connections, readiness, group) { address in
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady()
                     ready(
@@ -133,6 +148,9 @@ public struct RegistryServer: Sendable {
 
     private func openDoors() throws -> [ListenDoor] {
         var doors: [ListenDoor] = []
+        if let address = options.listen {
+            doors.append(ListenDoor(address: try freeAddress(address), door: .tls))
+        }
         if let address = options.plainListen {
             guard address.isLoopback else {
                 throw RegistryError(
@@ -155,23 +173,40 @@ public struct RegistryServer: Sendable {
         return doors
     }
 
+    /// - Throws: `address-taken` where somebody else listens there.
+    private func freeAddress(_ address: ListenAddress) throws(RegistryError) -> ListenAddress {
+        guard let problem = address.problemOfBinding() else { return address }
+        if problem.isTaken, options.mayListenElsewhere {
+            logger.warning("\(address) is taken: the TLS door listens on a free port instead")
+            return address.onFreePort
+        }
+        throw RegistryError(
+            .addressTaken,
+            "the TLS door can't listen on \(address): \(problem.text)",
+            hint: "hms-regd --listen HOST:PORT, or --listen none"
+        )
+    }
+
     private func application(
         _ door: ListenDoor,
+        _ tls: TLSDoor?,
         _ registry: ServiceRegistry,
         _ authority: RegistryAuthority,
+        _ connections: Connections,
         _ readiness: Readiness,
         _ group: any EventLoopGroup,
         onRunning: @escaping @Sendable (String?) -> Void
     ) -> any Service {
-        let credentials = PeerCredentials(
-            admitsGroup: options.socketGroup != nil,
-            isUnixSocket: door.door == .operators
+        let plain = RegistryChannel.Peers.plain(
+            PeerCredentials(admitsGroup: options.socketGroup != nil, isUnixSocket: door.door == .operators)
         )
+        let peers = door.door == .tls ? tls.map { .tls($0) } ?? plain : plain
         let socketGroup = options.socketGroup
         return Application(
             responder: RegistryRoutes.responder(
                 registry: registry,
                 authority: authority,
+                connections: connections,
                 door: door.door,
                 readiness: readiness
             ),
@@ -180,7 +215,8 @@ public struct RegistryServer: Sendable {
                     responder: responder,
                     service: HotPathService(registry: registry),
                     door: door.door,
-                    credentials: credentials
+                    peers: peers,
+                    connections: connections
                 )
             },
             configuration: .init(address: door.address.bindAddress, serverName: nil, reuseAddress: true),

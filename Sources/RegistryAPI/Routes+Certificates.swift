@@ -8,7 +8,7 @@ import RegistryModel
 extension RegistryRoutes {
     /// Whom to believe: for everybody, since a root certificate is no secret.
     func addTrustBundle(to router: Router<Context>) {
-        on(router, .get, "/v1/trust-bundle") { _ in
+        on(router, .get, "/v1/trust-bundle", for: .anyone) { _ in
             let (trustDomain, root, issuer, bundle) = try authority.certificates
             var json = JSONWriter()
             json.beginObject()
@@ -34,7 +34,7 @@ extension RegistryRoutes {
             }
             return Self.issued(svid, try svid.pem, outcome)
         }
-        on(router, .get, "/v1/certificates") { _ in try certificates() }
+        on(router, .get, "/v1/certificates", for: .auditors) { _ in try certificates() }
         on(router, .post, "/v1/certificates/deny") { request in
             let now = registry.now().time
             let (service, before) = try Self.denial(try await request.body(), now: now)
@@ -43,13 +43,20 @@ extension RegistryRoutes {
                 before: before,
                 until: before.advanced(by: CertificateAuthority.leafLife)
             )
-            return ReplyDocuments.done(try await request.submit(.revoke(revocation), to: registry))
+            return try await revoke(revocation, request)
         }
         on(router, .delete, "/v1/certificates/:serial") { request in
             let now = registry.now().time
             let revocation = Revocation(subject: .serial(request.target.path[2]), before: now, until: now)
-            return ReplyDocuments.done(try await request.submit(.revoke(revocation), to: registry))
+            return try await revoke(revocation, request)
         }
+    }
+
+    /// Once it is on record connections of the denied end, before the answer tells of it.
+    private func revoke(_ revocation: Revocation, _ request: RoutedRequest) async throws -> Reply {
+        let outcome = try await request.submit(.revoke(revocation), to: registry)
+        authority.noteRevocation()
+        return ReplyDocuments.done(outcome)
     }
 
     // MARK: Requests

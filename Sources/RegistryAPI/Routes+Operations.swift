@@ -7,8 +7,8 @@ import RegistryModel
 extension RegistryRoutes {
     /// What every door has: metrics, health, and the targets that a scraper discovers.
     func addOperations(to router: Router<Context>) {
-        on(router, .get, "/healthz") { _ in text("ok\n") }
-        on(router, .get, "/readyz") { _ in
+        on(router, .get, "/healthz", for: .anyone) { _ in text("ok\n") }
+        on(router, .get, "/readyz", for: .anyone) { _ in
             guard readiness.isReady else {
                 throw ProblemDetails(
                     code: "stopping",

@@ -5,9 +5,11 @@ import RegistryModel
 
 extension RegistryRoutes {
     func addWatch(to router: Router<Context>) {
-        router.get("/v1/watch") { request, _ in
+        router.get("/v1/watch") { request, context in
             do {
-                return try watch(RoutedRequest(request, door: door))
+                let routed = RoutedRequest(request, from: peer(context))
+                try Access.members.check(routed.peer, at: door)
+                return try watch(routed)
             } catch {
                 return failure(error).response
             }

@@ -8,6 +8,24 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "The registry's own door, TLS 1.3; port 0: a free one; none: only the sockets (default: 127.0.0.1:9000, or a "
+                + "free port where that is taken).",
+            valueName: "host:port"
+        )
+    )
+    var listen: String?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "A DNS name by which that door is reached, once for each; the first one stands in join tokens.",
+            valueName: "dnsname"
+        )
+    )
+    var name: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
             "Read-only door without TLS, on loopback: look-ups, watches and metrics (default: none).",
             valueName: "host:port"
         )
@@ -86,7 +104,8 @@ struct DaemonOptions: ParsableArguments {
     /// Each option's long name and what the command line says.
     var given: [(name: String, value: String?)] {
         [
-            ("data", data), ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
+            ("data", data), ("listen", listen), ("name", name.isEmpty ? nil : name.joined(separator: ",")),
+            ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
             ("trust-domain", trustDomain), ("reserve", reserve), ("log-level", logLevel),

@@ -10,6 +10,9 @@ import Terminal
 /// What the daemon needs, checked.
 struct DaemonSettings {
     var dataDirectory: String
+    private var listen: ListenAddress?
+    private var isListenNamed: Bool
+    private var names: [String]
     private var plainListen: ListenAddress?
     private var metricsListen: ListenAddress?
     private var sockets: [String]
@@ -32,6 +35,9 @@ struct DaemonSettings {
         dataDirectory = data.text.count > 1 && data.text.hasSuffix("/") ? String(data.text.dropLast()) : data.text
         sockets = Self.sockets(dataDirectory, sources["socket"]?.text, environment)
         socketGroup = sources["socket-group"]?.text
+        isListenNamed = sources["listen"] != nil
+        listen = try Self.tlsListen(sources["listen"])
+        names = try Self.names(sources["name"])
         plainListen = try Self.address(sources["plain-listen"])
         metricsListen = try Self.address(sources["metrics-listen"])
         do {
@@ -58,7 +64,7 @@ struct DaemonSettings {
 
     func serverOptions() -> RegistryServer.Options {
         let progress = ProgressBar("bringing the view up to the log", noun: "events")
-        return RegistryServer.Options(
+        var options = RegistryServer.Options(
             registry: ServiceRegistry.Options(
                 dataDirectory: dataDirectory,
                 healthPolicy: healthPolicy,
@@ -73,9 +79,13 @@ struct DaemonSettings {
             trustDomain: trustDomain,
             sockets: sockets,
             socketGroup: socketGroup,
+            listen: listen,
+            names: names,
             plainListen: plainListen,
             metricsListen: metricsListen
         )
+        options.mayListenElsewhere = !isListenNamed
+        return options
     }
 
     func logger() -> Logger {
@@ -100,6 +110,28 @@ struct DaemonSettings {
         }
         if let runtime = environment("XDG_RUNTIME_DIR"), !runtime.isEmpty { return [own, runtime + "/hms/regd.sock"] }
         return geteuid() == 0 ? [own, "/run/hms/regd.sock"] : [own]
+    }
+
+    private static func tlsListen(_ value: SettingSources.Value?) throws -> ListenAddress? {
+        guard let value else { return try ListenAddress("127.0.0.1:9000") }
+        return value.text == "none" ? nil : try address(value)
+    }
+
+    /// Separated by commas where they come from the environment or the file.
+    private static func names(_ value: SettingSources.Value?) throws -> [String] {
+        guard let value else { return [] }
+        let names = value.text.split(separator: ",").map { $0.lowercased() }
+        for name in names {
+            let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+            let isName = labels.allSatisfy { label in
+                (1...63).contains(label.utf8.count)
+                    && label.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
+            }
+            guard isName, name.utf8.count <= 253, labels.last?.contains(where: \.isLetter) == true else {
+                throw bad(value, "holds \(name), which is no DNS name")
+            }
+        }
+        return names
     }
 
     private static func address(_ value: SettingSources.Value?) throws -> ListenAddress? {

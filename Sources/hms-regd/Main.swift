@@ -19,10 +19,12 @@ struct RegistryDaemon: AsyncParsableCommand {
         abstract: "The service registry: an append-only log of everything that happens, and a view of it to look up.",
         discussion: """
             Prints one line when it is ready and serves until SIGTERM or Ctrl-C. Operators talk to it through its \
-            socket, DATA/regd.sock, with hms-reg; nothing else can write.
+            socket, DATA/regd.sock, with hms-reg; services and people elsewhere through its TLS door, with \
+            certificates that it issues.
 
             EXAMPLES
               hms-regd --data ./data
+              hms-regd --data /var/lib/hms --listen 0.0.0.0:9000 --name reg.gov.local
               hms-regd --data /var/lib/hms --plain-listen 127.0.0.1:9001 --metrics-listen 0.0.0.0:9100
               hms-regd --config /etc/hms/regd.yml --check
 

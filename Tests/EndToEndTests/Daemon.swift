@@ -16,7 +16,8 @@ struct Daemon: Sendable {
     ) async throws -> Daemon {
         let program = try RunningProgram(
             "hms-regd",
-            ["--data", data, "--socket", "none", "--plain-listen", "127.0.0.1:0", "--reserve", "0"] + options,
+            ["--data", data, "--socket", "none", "--listen", "none", "--plain-listen", "127.0.0.1:0", "--reserve", "0"]
+                + options,
             logTo: URL(fileURLWithPath: data).deletingLastPathComponent().path,
             label: label
         )

@@ -15,7 +15,7 @@ struct DiskFullTests {
             let data = disk.path + "/data"
             let program = try RunningProgram(
                 "hms-regd",
-                ["--data", data, "--socket", "none", "--reserve", "8"],
+                ["--data", data, "--socket", "none", "--listen", "none", "--reserve", "8"],
                 logTo: directory,
                 label: "regd"
             )

@@ -75,7 +75,7 @@ extension OutboundCall {
         let meshCode = current?.externalURL == nil ? head.block.value(.meshError) : nil
         let delivery: Delivery = head.block.value(.meshDelivered) == "no" && meshCode != nil ? .no : .unknown
         let outcome: TryOutcome =
-            delivery == .no
+            delivery == .no && head.status >= 500
             ? .refused : .answered(status: head.status, grpcStatus: head.block.number(.grpcStatus).map { Int($0) })
         let decision = decideNext(
             outcome,

@@ -111,10 +111,10 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         let isRepeatable = isRepeatable(at: instance)
         perTry = rules.tryTimeout(isRepeatable: isRepeatable, triesDone: tries.count, remaining: deadline - now)
         entry.upstream.began(instance.key, now: now)
-        arm(now: now)
         let freshness: TimeAmount? = isRepeatable ? nil : .milliseconds(500)
         let needsHTTP2 = head.isHTTP2 && instance.externalURL == nil
         plane.pool(for: instance.destination).acquire(http2: needsHTTP2, freshness: freshness, now: now, for: self)
+        if case .connecting = phase { arm(now: now) }
     }
 
 
@@ -137,6 +137,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         self.isReused = isReused
         if !isReused { connectTook = now - tryBegan }
         phase = .awaitingHead
+        arm(now: now)
         var added = AddedFields()
         var target = target
         if current.externalURL == nil {
@@ -261,7 +262,9 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         case .waitingForName(let until): due = min(until, deadline)
         case .backingOff(let until): due = min(until, deadline)
         case .waitingForRoom: due = deadline
-        case .connecting, .awaitingHead: due = min(tryBegan + perTry, deadline)
+        case .connecting:
+            due = tryBegan + min(perTry, rules.connectTimeout(triesDone: tries.count, remaining: deadline - tryBegan))
+        case .awaitingHead: due = min(tryBegan + perTry, deadline)
         case .streaming, .over: return
         }
         plane.wheel.set(timer, at: due, now: now)

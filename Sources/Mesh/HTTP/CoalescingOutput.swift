@@ -47,3 +47,20 @@ struct CoalescingOutput {
         isHandedOver = false
     }
 }
+
+extension ByteBuffer {
+    /// Bytes up to which what was read is copied. The buffer that a socket or TLS reads into is used again only while
+    /// nobody holds it, and TLS would copy all of its 32 KiB at the next read.
+    private static let copied = 4 * 1_024
+
+    /// Takes what one read brought behind what is here.
+    mutating func take(_ bytes: inout ByteBuffer) {
+        if readableBytes > 0 {
+            writeBuffer(&bytes)
+        } else if bytes.readableBytes <= Self.copied {
+            self = ByteBuffer(bytes: bytes.readableBytesView)
+        } else {
+            self = bytes
+        }
+    }
+}

@@ -76,7 +76,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         sawResponseByte = true
-        if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+        input.take(&bytes)
         do throws(BadMessage) {
             while try step() {}
         } catch {

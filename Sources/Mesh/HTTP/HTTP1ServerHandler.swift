@@ -103,7 +103,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
-        if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+        input.take(&bytes)
         process()
     }
 
