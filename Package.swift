@@ -32,6 +32,10 @@ let targets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"), .product(name: "SwiftASN1", package: "swift-asn1"),
         ]
     ),
+    .target(
+        name: "MeshManifest",
+        dependencies: ["RegistryModel", "Terminal", .product(name: "Yams", package: "Yams")]
+    ),
 
     // 3  commands to events · the registry seen from outside
     .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
@@ -127,6 +131,10 @@ let targets: [Target] = [
         name: "RegistryTests",
         dependencies: ["RegistryModel", "EventLog", "MaterializedView", "Registry", "TestSupport"]
     ),
+    .testTarget(
+        name: "MeshManifestTests",
+        dependencies: ["MeshManifest", "RegistryModel", "Terminal", "TestSupport"]
+    ),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),
     .testTarget(
@@ -174,7 +182,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
         // Structured logs to stderr.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-        // The daemon's configuration file.
+        // hms.yml, and the daemon's configuration file.
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: targets
