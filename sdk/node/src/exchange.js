@@ -28,7 +28,12 @@ export class Exchange {
     }
 
     /** Sends the plan and gives the outcome, or fails with what the caller is to see. */
-    run(address, agent) {
+    async run(address, agent) {
+        return this.#settle(await this.#send(address, agent));
+    }
+
+    /** The response's head. What stays with the connection holds this promise, and so must not hold the outcome. */
+    #send(address, agent) {
         return new Promise((resolve, reject) => {
             const { method, target: path, headers } = this.#plan;
             const request = openRequest({ ...address, agent, method, path, headers, setHost: false });
@@ -36,7 +41,7 @@ export class Exchange {
             const backstop = this.#startBackstop();
             request.on("response", (message) => {
                 clearTimeout(backstop);
-                this.#settle(message).then(resolve, reject);
+                resolve(message);
             });
             request.on("error", (error) => {
                 clearTimeout(backstop);
