@@ -18,7 +18,9 @@ export function readBytes(message, failure, limit = Infinity) {
         });
         message.on("end", () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
         message.on("error", (error) => reject(failure(error)));
-        message.on("close", () => reject(failure()));
+        message.on("close", () => {
+            if (!message.readableEnded) reject(failure());
+        });
     });
 }
 
@@ -52,8 +54,8 @@ class MessageSource {
         reader.flow(controller);
         message.on("data", (chunk) => reader.take(chunk, message));
         message.on("end", () => reader.close());
-        message.on("error", (error) => reader.fail(failure(error)));
-        message.on("close", () => reader.fail(failure()));
+        message.on("error", (error) => reader.fail(() => failure(error)));
+        message.on("close", () => reader.fail(failure));
     }
 
     pull(controller) {
@@ -98,7 +100,7 @@ class ReaderEnd {
     }
 
     fail(reason) {
-        this.#end((controller) => controller.error(reason));
+        this.#end((controller) => controller.error(reason()));
     }
 
     #end(tell) {
