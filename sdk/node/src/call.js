@@ -3,13 +3,11 @@
  * away, without making a `Response` first.
  */
 export class MeshCall {
-    #outcome;
+    #settled;
     #answer = new Answer();
 
     constructor(send) {
-        this.#outcome = send(this.#answer);
-        // The call's own promise never counts as unhandled; those derived from it, which users hold, do.
-        this.#outcome.catch(() => {});
+        this.#settled = settled(send(this.#answer));
     }
 
     then(fulfilled, rejected) {
@@ -58,13 +56,30 @@ export class MeshCall {
 
     async #response() {
         this.#answer.wanted ??= "response";
-        return (await this.#outcome).response;
+        return outcomeOf(await this.#settled).response;
     }
 
-    #body() {
+    async #body() {
         this.#answer.wanted ??= "bytes";
-        return this.#outcome;
+        return outcomeOf(await this.#settled);
     }
+}
+
+/**
+ * How a call ended, as a promise that never fails and so never counts as unhandled; those made from it, which users hold,
+ * do. Awaiting it is all that is done with it: only so does the trace of an error lead back to the line that called.
+ */
+async function settled(outcome) {
+    try {
+        return { outcome: await outcome };
+    } catch (error) {
+        return { error };
+    }
+}
+
+function outcomeOf(ending) {
+    if ("error" in ending) throw ending.error;
+    return ending.outcome;
 }
 
 /**

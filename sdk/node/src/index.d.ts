@@ -123,7 +123,21 @@ export type ClientErrorCode =
 
 export type MeshErrorCode = SidecarErrorCode | ClientErrorCode | (string & {});
 
+export interface MeshErrorDetails {
+    status: number;
+    code: MeshErrorCode;
+    service: string;
+    delivered: "no" | "unknown" | "yes";
+    attempts?: number;
+    hint?: string;
+    instance?: string;
+    response?: Response;
+    cause?: unknown;
+}
+
 export class MeshError extends Error {
+    /** The SDK makes them; tests of code that handles them may, too. */
+    constructor(message: string, details: MeshErrorDetails);
     readonly name: "MeshError";
     /** The answer's status; where there was none, the one that fits best to hand on. */
     readonly status: number;

@@ -143,3 +143,11 @@ test("failures never count as unhandled rejections", async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(unhandled, []);
 });
+
+test("an error's trace leads to the line that called", async (t) => {
+    const { mesh } = await fakeSidecar(t, meshFailure);
+    const renewByBody = async () => await mesh.call("a", "/").json();
+    const renewByResponse = async () => await mesh.call("a", "/");
+    assert.match((await failureOf(renewByBody())).stack, /at async renewByBody .*errors\.test\.js/);
+    assert.match((await failureOf(renewByResponse())).stack, /at async renewByResponse .*errors\.test\.js/);
+});

@@ -28,6 +28,8 @@ export function reads(error: unknown): MeshErrorCode | undefined {
     return told[0] === 503 && error.delivered === "no" && error.code === "breaker-open" ? error.code : undefined;
 }
 
+export const made: Error = new MeshError("no", { status: 503, code: "no-instances", service: "a", delivered: "no" });
+
 export function mistakes(): void {
     // @ts-expect-error: a timeout has a unit
     void mesh.call("a", "/", { timeout: "2 seconds" });
