@@ -79,6 +79,7 @@ let targets: [Target] = [
         dependencies: [
             "RegistryModel", "RegistryClient", "Identity",
             .product(name: "X509", package: "swift-certificates"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOTLS", package: "swift-nio"),

@@ -73,7 +73,7 @@ final class LoopState {
     private func isDenied(_ peer: Peer, _ credentials: MeshCredentials) -> Bool {
         do throws(PeerAuthorization.Refusal) {
             _ = try PeerAuthorization.authorize(
-                peer.certificate.leaf,
+                peer.leaf,
                 now: data.now(),
                 trustDomain: credentials.svid.id.trustDomain,
                 denyList: credentials.denyList,
@@ -89,7 +89,7 @@ final class LoopState {
     func sweep(now: NIODeadline) {
         data.closeIdle(now: now)
         for connection in connections.values {
-            let isLapsed = if case .success(let peer) = connection.peer { peer.certificate.notAfter < data.now() } else { true }
+            let isLapsed = if case .success(let peer) = connection.peer { peer.leaf.endsAt < data.now() } else { true }
             if isLapsed || now - connection.since > InboundConnection.longest {
                 connection.finish()
             } else if let http1 = connection.http1, http1.awaitsHead, now - http1.waitingSince > .seconds(75) {
