@@ -13,6 +13,12 @@ struct HealthProbe: Sendable {
             case .serves(let detail), .fails(let detail): detail
             }
         }
+
+        /// What serves and may not yet be offered, fails.
+        func unless(_ objection: (() -> String?)?) -> Verdict {
+            guard case .serves = self, let why = objection?() else { return self }
+            return .fails(detail: why)
+        }
     }
 
     /// Of one probe, connection and all.

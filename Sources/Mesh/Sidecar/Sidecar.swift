@@ -1,4 +1,4 @@
-import Identity
+public import Identity
 import NIOCore
 import NIOPosix
 import RegistryClient
@@ -34,6 +34,9 @@ public final class Sidecar: Sendable {
     /// Where other sidecars call; nil for a sidecar that only calls.
     public var inboundPort: Int? { inbound?.port }
     public let adminSocket: String
+    public let trustDomain: TrustDomain
+    /// From the start on.
+    public let renewsIn: Duration
 
     // MARK: Start
 
@@ -108,7 +111,8 @@ public final class Sidecar: Sendable {
             inbound: inbound,
             admin: admin,
             log: log,
-            adminSocket: socket
+            adminSocket: socket,
+            svid: svid
         )
     }
 
@@ -125,7 +129,8 @@ public final class Sidecar: Sendable {
         inbound: InboundListener?,
         admin: [AdminListener],
         log: AccessLog,
-        adminSocket: String
+        adminSocket: String,
+        svid: X509SVID
     ) {
         self.configuration = configuration
         self.tell = tell
@@ -140,6 +145,8 @@ public final class Sidecar: Sendable {
         self.admin = admin
         self.log = log
         self.adminSocket = adminSocket
+        trustDomain = svid.id.trustDomain
+        renewsIn = max(.zero, svid.renewAfter.since(WallClock.now()))
     }
 
     private static func outputs(
@@ -224,7 +231,7 @@ public final class Sidecar: Sendable {
         let probe = HealthProbe(port: Int(port), path: configuration.healthPath, group: loops.group)
         var failures = 0
         while !Task.isCancelled {
-            switch await probe.check() {
+            switch await probe.check().unless(configuration.objection) {
             case .serves(let detail):
                 failures = 0
                 condition.health = .healthy

@@ -70,6 +70,8 @@ public struct SidecarConfiguration: Sendable {
     public var loggedPath = LoggedPath.masked
     /// A developer's: names may come late for ever, and nothing waits long at the end.
     public var isDevelopment = false
+    /// Why the application may not be offered yet although it answers; nil: it may.
+    public var objection: (@Sendable () -> String?)?
     /// Event loops.
     public var threads = 1
     /// Metrics and health alone, for scrapers.

@@ -1,0 +1,209 @@
+import NIOCore
+import NIOPosix
+
+/// Calls services through a sidecar's outbound door, as an application does: for `hms-mesh curl`, and whoever asks an admin
+/// socket.
+public final class SidecarCaller: Sendable {
+    public struct Request: Sendable {
+        public var method = "GET"
+        /// With its query.
+        public var path = "/"
+        public var headers: [(name: String, value: String)] = []
+        public var body: [UInt8] = []
+
+        public init(method: String = "GET", path: String = "/") {
+            self.method = method
+            self.path = path
+        }
+    }
+
+    public struct Response: Sendable {
+        public var status = 0
+        public var headers: [(name: String, value: String)] = []
+        public var body: [UInt8] = []
+
+        /// The first of this name, which is lower-case.
+        public func header(_ name: String) -> String? {
+            headers.first { $0.name.lowercased() == name }?.value
+        }
+    }
+
+    private let loop: any EventLoop
+    private let bound: NIOLoopBoundBox<CallerPool>
+
+    /// - Parameter address: `host:port` or `unix:PATH`, as `HMS_MESH_ADDR` says it.
+    /// - Throws: ``SidecarError`` where it is neither.
+    public init(address: String) throws {
+        let place = try CallerPool.Place(address)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        self.loop = loop
+        bound = NIOLoopBoundBox.makeBoxSendingValue(CallerPool(place, loop: loop), eventLoop: loop)
+    }
+
+    /// Sends a request and waits for its whole answer.
+    ///
+    /// - Throws: ``SidecarError`` where there is no whole answer.
+    public func call(_ request: Request) async throws -> Response {
+        let promise = loop.makePromise(of: Response.self)
+        loop.execute { [bound] in bound.value.call(request, promise) }
+        return try await promise.futureResult.get()
+    }
+
+    /// Sends a request and hands the answer's bytes on as they come.
+    ///
+    /// - Throws: ``SidecarError`` where the answer is cut off, or its status is not 200.
+    public func stream(_ request: Request, _ onBytes: @escaping @Sendable ([UInt8]) -> Void) async throws {
+        let promise = loop.makePromise(of: Response.self)
+        let cancellation = NIOLoopBoundBox.makeBoxSendingValue(StreamHandle(), eventLoop: loop)
+        try await withTaskCancellationHandler {
+            loop.execute { [bound] in bound.value.call(request, promise, onBytes: onBytes, cancellation.value) }
+            let response = try await promise.futureResult.get()
+            guard response.status == 200 else {
+                throw SidecarError(.address, "the sidecar answered \(response.status)")
+            }
+        } onCancel: {
+            loop.execute { cancellation.value.cancel() }
+        }
+    }
+}
+
+/// Lets go of an answer that has no end.
+final class StreamHandle {
+    fileprivate var exchange: HTTP1ClientHandler?
+
+    func cancel() {
+        exchange?.cancel()
+        exchange?.close()
+    }
+}
+
+/// The caller's connections, on its event loop.
+final class CallerPool {
+    enum Place {
+        case tcp(host: String, port: Int)
+        case unix(path: String)
+
+        init(_ address: String) throws {
+            if address.hasPrefix("unix:") {
+                self = .unix(path: String(address.dropFirst(5)))
+                return
+            }
+            guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]) else {
+                throw SidecarError(.address, "\(address) is neither HOST:PORT nor unix:PATH")
+            }
+            var host = address[..<colon]
+            if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+            self = .tcp(host: String(host), port: Int(port))
+        }
+    }
+
+    private let place: Place
+    private let loop: any EventLoop
+    private var idle: [HTTP1ClientHandler] = []
+
+    init(_ place: Place, loop: any EventLoop) {
+        self.place = place
+        self.loop = loop
+    }
+
+    func call(
+        _ request: SidecarCaller.Request,
+        _ promise: EventLoopPromise<SidecarCaller.Response>,
+        onBytes: (([UInt8]) -> Void)? = nil,
+        _ handle: StreamHandle? = nil
+    ) {
+        let exchange = CallerExchange(promise, onBytes: onBytes)
+        while let handler = idle.popLast() {
+            guard handler.isUsable, NIODeadline.now() - handler.idleSince < .seconds(30) else { continue }
+            return exchange.send(request, over: handler)
+        }
+        let setup = NIOLoopBound((exchange: exchange, request: request, handle: handle, pool: self), eventLoop: loop)
+        let bootstrap = ClientBootstrap(group: loop).connectTimeout(.seconds(3)).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                let handler = HTTP1ClientHandler()
+                try channel.pipeline.syncOperations.addHandler(handler)
+                handler.onRelease = { [pool = setup.value.pool] handler, isReusable in
+                    if isReusable { pool.idle.append(handler) } else { pool.idle.removeAll { $0 === handler } }
+                }
+            }
+        }
+        let connecting: EventLoopFuture<any Channel>
+        switch place {
+        case .tcp(let host, let port): connecting = bootstrap.connect(host: host, port: port)
+        case .unix(let path): connecting = bootstrap.connect(unixDomainSocketPath: path)
+        }
+        connecting.whenComplete { result in
+            let (exchange, request, handle, _) = setup.value
+            do {
+                let handler = try result.get().pipeline.syncOperations.handler(type: HTTP1ClientHandler.self)
+                handle?.exchange = handler
+                exchange.send(request, over: handler)
+            } catch {
+                exchange.fail("the sidecar does not answer: \(Connector.failure(error).message)")
+            }
+        }
+    }
+}
+
+/// One request of the caller.
+private final class CallerExchange: ResponseSink {
+    private let promise: EventLoopPromise<SidecarCaller.Response>
+    private let onBytes: (([UInt8]) -> Void)?
+    private var response = SidecarCaller.Response()
+
+    init(_ promise: EventLoopPromise<SidecarCaller.Response>, onBytes: (([UInt8]) -> Void)?) {
+        self.promise = promise
+        self.onBytes = onBytes
+    }
+
+    func send(_ request: SidecarCaller.Request, over handler: HTTP1ClientHandler) {
+        var block = FieldBlock()
+        let start = UInt16(request.method.utf8.count)
+        block.bytes.writeString(request.method)
+        block.bytes.writeString(request.path)
+        let end = UInt16(clamping: block.bytes.readableBytes)
+        guard request.path.utf8.count + request.method.utf8.count < HeadScanner.maximumHeadBytes else {
+            return fail("the path is too long")
+        }
+        for (name, value) in request.headers { block.append(name, value) }
+        if !request.body.isEmpty { block.append("content-length", String(request.body.count), .contentLength) }
+        let head = RequestHead(
+            block: block,
+            method: 0..<start,
+            target: start..<end,
+            framing: request.body.isEmpty ? .none : .length(UInt64(request.body.count)),
+            keepsAlive: true,
+            upgrades: false
+        )
+        handler.start(self)
+        handler.send(head: head, path: RequestTarget(path: head.target), adding: AddedFields())
+        handler.send(body: ByteBuffer(bytes: request.body))
+        handler.sendEnd(trailers: nil)
+        handler.flush()
+    }
+
+    func fail(_ message: String) {
+        promise.fail(SidecarError(.address, message))
+    }
+
+    func response(_ head: ResponseHead) {
+        guard !head.isInformational else { return }
+        response.status = head.status
+        response.headers = head.block.fields.map { (head.block.text($0.name), head.block.text($0.value)) }
+    }
+
+    func responseBody(_ data: ByteBuffer) {
+        if let onBytes { onBytes(Array(data.readableBytesView)) } else { response.body += data.readableBytesView }
+    }
+
+    func responseEnd(trailers: FieldBlock?) {
+        promise.succeed(response)
+    }
+
+    func responseFailed(_ failure: ExchangeFailure) {
+        fail("the sidecar's answer broke off: \(failure.message)")
+    }
+
+    func upstreamCanTakeMore() {}
+    func responseReadComplete() {}
+}

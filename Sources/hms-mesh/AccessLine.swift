@@ -1,0 +1,100 @@
+import RegistryModel
+
+/// A line of a sidecar's access log, read back.
+struct AccessLine: Sendable {
+    struct Try: Sendable {
+        var instance = ""
+        var status: Int?
+        var failed: String?
+        var microseconds: Int64 = 0
+        var connectMicroseconds: Int64?
+        var message: String?
+    }
+
+    var time = Timestamp(rawValue: 0)
+    var direction = ""
+    var from = ""
+    var to = ""
+    var method = ""
+    var path = ""
+    var status = 0
+    var error: String?
+    var hint: String?
+    var microseconds: Int64 = 0
+    var mostTries = 1
+    var tries: [Try] = []
+    var trace = ""
+    var isMutualTLS = true
+    var isTLS = false
+    /// Lines that were left out before this one; all else is empty then.
+    var skipped: UInt64?
+
+    /// - Returns: nil where it is no such line.
+    init?(_ line: ArraySlice<UInt8>) {
+        var read: AccessLine?
+        do throws(RegistryModelError) {
+            read = try JSONReader.parse(Array(line)) { (json) throws(RegistryModelError) in try AccessLine(from: &json) }
+        } catch {
+            return nil
+        }
+        guard let read else { return nil }
+        self = read
+    }
+
+    private init(from json: inout JSONReader) throws(RegistryModelError) {
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "time": time = Timestamp(rfc3339: try json.string()) ?? time
+            case "direction": direction = try json.string()
+            case "from": from = try json.string()
+            case "to": to = try json.string()
+            case "method": method = try json.string()
+            case "path": path = try json.string()
+            case "status": status = try json.integer()
+            case "error": error = try json.string()
+            case "hint": hint = try json.string()
+            case "duration_us": microseconds = try json.integer(as: Int64.self)
+            case "max_tries": mostTries = try json.integer()
+            case "tries": try json.array { (json) throws(RegistryModelError) in tries.append(try Try(from: &json)) }
+            case "trace": trace = try json.string()
+            case "mtls": isMutualTLS = try json.string() == "on"
+            case "tls": isTLS = try json.string() == "on"
+            case "skipped": skipped = try json.integer(as: UInt64.self)
+            default: try json.skip()
+            }
+        }
+    }
+}
+
+extension AccessLine.Try {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "instance": read.instance = try json.string()
+            case "status": read.status = try json.integer()
+            case "failed": read.failed = try json.string()
+            case "duration_us": read.microseconds = try json.integer(as: Int64.self)
+            case "connect_us": read.connectMicroseconds = try json.integer(as: Int64.self)
+            case "message": read.message = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+/// Cuts a stream of bytes into lines.
+struct LineCutter {
+    private var rest: [UInt8] = []
+
+    mutating func take(_ bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
+        rest += bytes
+        var begin = 0
+        while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
+            body(rest[begin..<end])
+            begin = end + 1
+        }
+        rest.removeFirst(begin)
+    }
+}

@@ -1,0 +1,243 @@
+import ArgumentParser
+import Glibc
+import Identity
+import Mesh
+import RegistryModel
+import Supervision
+import Synchronization
+import Terminal
+
+/// One instance from start to end: its sidecar, its application, and what people are told of both.
+struct InstanceRun: Sendable {
+    let plan: LaunchPlan
+    let screen: InstanceScreen
+    let symbols: Symbols
+    let registryText: String
+    let isDevelopment: Bool
+
+    /// How an instance came to its end.
+    private enum Ending: Sendable {
+        case signal(Int32)
+        case application(TerminationStatus)
+        case superseded
+    }
+
+    /// - Parameter signals: what ends it from outside.
+    /// - Returns: the exit code, as the command's where the command ended by itself.
+    func run(until signals: StopSignals) async throws -> Int32 {
+        let facts = Facts()
+        let sidecar: Sidecar
+        do {
+            sidecar = try await Sidecar.start(configuration(facts)) { hear($0, facts) }
+        } catch let error as SidecarError {
+            throw CommandError(error.message, hint: "another instance of it may be running", exitCode: .notSo)
+        }
+        let began = ContinuousClock.now
+        let keeping = Task { await sidecar.run() }
+        defer { keeping.cancel() }
+        let folder = "\(plan.directory)/.hms/\(plan.manifest.service.name)-\(plan.port)"
+        try writeFile(sidecar, folder)
+        defer { unlink(folder + "/sidecar.json") }
+        explain(sidecar)
+        let child: ChildProcess?
+        do {
+            child = try startApplication(sidecar)
+        } catch let error as SupervisionError {
+            await sidecar.stop()
+            throw CommandError(error.message, exitCode: ExitCode(error.shellCode))
+        }
+        facts.use(child: child?.pid)
+        Task {
+            try? await Task.sleep(for: .seconds(1))
+            screen.open()
+        }
+        let ending = await ending(child, signals, facts)
+        let code = await end(ending, sidecar, child, ran: ContinuousClock.now - began)
+        screen.finish()
+        return code
+    }
+
+    private func configuration(_ facts: Facts) -> SidecarConfiguration {
+        var configuration = plan.configuration
+        let port = plan.port
+        let mayBeExposed = plan.manifest.service.isExposed || isDevelopment
+        configuration.objection = {
+            guard let fault = PortFault.whileRunning(port: port, startedBy: facts.child) else { return nil }
+            switch fault {
+            case .taken, .foreign: return fault.message
+            case .exposed:
+                facts.noteExposure(fault.message)
+                return mayBeExposed ? nil : "app-port-exposed: \(fault.message)"
+            }
+        }
+        return configuration
+    }
+
+    private func writeFile(_ sidecar: Sidecar, _ folder: String) throws {
+        let file = SidecarFile(
+            service: plan.manifest.service.name.description,
+            id: plan.configuration.instance.description,
+            outbound: sidecar.outboundAddress,
+            admin: sidecar.adminSocket,
+            pid: getpid()
+        )
+        do {
+            try file.write(to: folder)
+        } catch {
+            // A folder that can't be written to costs the SDK's own search; HMS_MESH_ADDR still says it.
+            guard isDevelopment else { return }
+            screen.mesh("\(symbols.warning) \(folder) can't be written: programs started elsewhere need HMS_MESH_ADDR")
+        }
+    }
+
+    private func startApplication(_ sidecar: Sidecar) throws -> ChildProcess? {
+        guard let command = plan.command else { return nil }
+        let environment = ChildEnvironment(port: plan.port, meshAddress: sidecar.outboundAddress, setsProxy: plan.proxies)
+        return try ChildProcess(
+            running: command,
+            environment: environment.variables(over: plan.environment),
+            in: plan.directory
+        ) { _, bytes in screen.application(bytes) }
+    }
+
+    // MARK: The end
+
+    private func ending(_ child: ChildProcess?, _ signals: StopSignals, _ facts: Facts) async -> Ending {
+        await withTaskGroup(of: Ending?.self) { group in
+            group.addTask { .signal(await signals.received()) }
+            if let child { group.addTask { .application(await child.exitStatus()) } }
+            group.addTask {
+                await facts.superseded()
+                return Task.isCancelled ? nil : .superseded
+            }
+            var first: Ending?
+            for await ending in group {
+                if let ending {
+                    first = ending
+                    break
+                }
+            }
+            // The others wait for what can't be cancelled: they end with what they wait for.
+            group.cancelAll()
+            facts.giveUp()
+            signals.giveUp()
+            if case .application = first {} else { return first ?? .signal(SIGTERM) }
+            return first ?? .signal(SIGTERM)
+        }
+    }
+
+    private func end(_ ending: Ending, _ sidecar: Sidecar, _ child: ChildProcess?, ran: Duration) async -> Int32 {
+        let seconds = Double(ran.components.seconds) + Double(ran.components.attoseconds) / 1e18
+        switch ending {
+        case .application(let status):
+            await sidecar.stop()
+            let words = "\(plan.commandText) \(status.words) after \(HumanText.duration(milliseconds: seconds * 1_000))"
+            screen.mesh("\(status == .exited(0) ? symbols.done : symbols.wrong) \(words) \(symbols.separator) drained, deregistered")
+            return status.shellCode
+        case .signal:
+            screen.mesh("draining: no new requests, \(Int(plan.configuration.drainTime.components.seconds))s for those under way")
+            await sidecar.drain()
+            let status = await child?.stop()
+            await sidecar.stop()
+            screen.mesh("\(symbols.done) drained, deregistered\(status.map { " \(symbols.separator) \(plan.commandText) \($0.words)" } ?? "")")
+            return 0
+        case .superseded:
+            screen.mesh("\(symbols.wrong) another instance of \(plan.configuration.service)/\(plan.configuration.instance) has taken over")
+            await child?.stop()
+            await sidecar.stop()
+            return 1
+        }
+    }
+
+    // MARK: What is told
+
+    private func explain(_ sidecar: Sidecar) {
+        screen.explain(
+            DevScreen.Details(
+                registry: registryText,
+                identity: "spiffe://\(sidecar.trustDomain)/svc/\(plan.manifest.service.name)",
+                renewsIn: sidecar.renewsIn,
+                outbound: sidecar.outboundAddress,
+                inbound: "\(plan.configuration.inboundHost):\(sidecar.inboundPort ?? 0)",
+                usesMutualTLS: plan.manifest.mesh.usesMutualTLS,
+                service: plan.manifest.service.name
+            )
+        )
+    }
+
+    private func hear(_ event: SidecarEvent, _ facts: Facts) {
+        switch event {
+        case .injected: screen.reached(.injected)
+        case .certificateIssued: if facts.isFirst("certificate") { screen.reached(.certificateIssued(commonName: plan.manifest.service.name.description)) }
+        case .registered(_, let registry): screen.reached(.registered(at: registry))
+        case .healthChanged(let from, let to, let detail):
+            screen.mesh("\(from) \(symbols.next) \(to) (\(detail))")
+            if to == .healthy, facts.isFirst("running") { screen.reached(.running(port: plan.port)) }
+            if let exposure = facts.exposure, facts.isFirst("exposure") {
+                screen.mesh("\(symbols.warning) \(exposure)")
+                screen.mesh("\(symbols.next) listen on 127.0.0.1 (HOST is set to it for the app)")
+            }
+        case .certificateNotRenewed(let why): screen.mesh("\(symbols.warning) the certificate was not renewed: \(why)")
+        case .registryLost(let why): screen.mesh("\(symbols.warning) registry unreachable, routing goes on from the last known view: \(why)")
+        case .registryBack: screen.mesh("registry connected")
+        case .superseded: facts.supersede()
+        }
+    }
+}
+
+/// What becomes known while an instance runs.
+private final class Facts: Sendable {
+    private struct State {
+        var child: Int32?
+        var seen: Set<String> = []
+        var exposure: String?
+        var isSuperseded = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+        var isOver = false
+    }
+
+    private let state = Mutex(State())
+
+    var child: Int32? { state.withLock { $0.child } }
+    var exposure: String? { state.withLock { $0.exposure } }
+
+    func use(child: Int32?) {
+        state.withLock { $0.child = child }
+    }
+
+    func noteExposure(_ message: String) {
+        state.withLock { $0.exposure = message }
+    }
+
+    func isFirst(_ what: String) -> Bool {
+        state.withLock { $0.seen.insert(what).inserted }
+    }
+
+    func supersede() {
+        resume { $0.isSuperseded = true }
+    }
+
+    func giveUp() {
+        resume { $0.isOver = true }
+    }
+
+    func superseded() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.isSuperseded || state.isOver { return true }
+                state.waiting.append(continuation)
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    private func resume(_ change: (inout State) -> Void) {
+        let waiting = state.withLock { state in
+            change(&state)
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+}
