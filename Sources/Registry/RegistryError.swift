@@ -20,7 +20,9 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let viewFailed = Code(description: "view-failed")
         public static let logFailed = Code(description: "log-failed")
         public static let diskFull = Code(description: "disk-full")
-        /// The data directory can't be used: held by another daemon, damaged, or not readable.
+        /// Another daemon holds the data directory.
+        public static let alreadyHeld = Code(description: "already-held")
+        /// The data directory can't be used: damaged, or not readable.
         public static let dataDirectory = Code(description: "data-directory")
     }
 

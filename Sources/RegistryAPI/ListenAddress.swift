@@ -2,6 +2,7 @@ import Glibc
 import Hummingbird
 import NIOCore
 public import Registry
+import Supervision
 
 /// Where a door listens: a TCP address or a Unix socket.
 public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
@@ -10,7 +11,7 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         case socket(path: String)
     }
 
-    private let place: Place
+    private var place: Place
 
     /// `127.0.0.1:9001`, `[::1]:9001`, `localhost:0`
     ///
@@ -69,6 +70,27 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
+    /// The same host with port 0: any free one.
+    var onAnyPort: ListenAddress {
+        guard case .tcp(let host, _) = place else { return self }
+        var other = self
+        other.place = .tcp(host: host, port: 0)
+        return other
+    }
+
+    /// Whether the port can be bound: tried. What it finds may be over in the next moment.
+    var isFree: Bool {
+        guard case .tcp(let host, let port) = place, let address = try? SocketAddress(ipAddress: host, port: Int(port))
+        else { return true }
+        let descriptor = socket(address.protocol == .inet6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        // As the door itself will do it: connections that have ended don't count.
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        return address.withSockAddr { pointer, size in bind(descriptor, pointer, socklen_t(size)) == 0 }
+    }
+
     /// Makes the socket's folder and removes a dead socket.
     ///
     /// - Returns: false where somebody answers there already and the socket isn't required.
@@ -77,7 +99,7 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         let parts = path.split(separator: "/").dropLast()
         let folder = (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
         if !folder.isEmpty { _ = mkdir(folder, 0o700) }
-        if isAnswered(path) {
+        if LocalSocket.isAnswered(path) {
             guard !isRequired else {
                 throw RegistryError(.dataDirectory, "somebody listens on \(path) already")
             }
@@ -112,21 +134,5 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
 
     func removeSocket() {
         if case .socket(let path) = place { unlink(path) }
-    }
-
-    private func isAnswered(_ path: String) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
-            bytes.copyBytes(from: path.utf8.prefix(bytes.count - 1))
-        }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-            }
-        }
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Hummingbird
 import HummingbirdCore
 public import Identity
@@ -20,9 +21,13 @@ public struct RegistryServer: Sendable {
         public var socketGroup: String?
         /// `host:port` of the plain door.
         public var plainListen: ListenAddress?
+        /// Whether the plain door takes any free port where its own is taken.
+        public var takesFreePort: Bool
         public var metricsListen: ListenAddress?
         /// Of the identities that the registry's authority issues.
         public var trustDomain: TrustDomain
+        /// It ends by itself when nobody has needed it for so long; nil: never.
+        public var idleExit: Duration?
 
         public init(
             registry: ServiceRegistry.Options,
@@ -30,14 +35,18 @@ public struct RegistryServer: Sendable {
             sockets: [String],
             socketGroup: String? = nil,
             plainListen: ListenAddress? = nil,
-            metricsListen: ListenAddress? = nil
+            takesFreePort: Bool = false,
+            metricsListen: ListenAddress? = nil,
+            idleExit: Duration? = nil
         ) {
             self.registry = registry
             self.trustDomain = trustDomain
             self.sockets = sockets
             self.socketGroup = socketGroup
             self.plainListen = plainListen
+            self.takesFreePort = takesFreePort
             self.metricsListen = metricsListen
+            self.idleExit = idleExit
         }
     }
 
@@ -76,7 +85,13 @@ public struct RegistryServer: Sendable {
             fatal: fatal
         )
         do {
-            try await serve(registry, try RegistryAuthority(registry, trustDomain: options.trustDomain), ready: ready)
+            let authority = try RegistryAuthority(registry, trustDomain: options.trustDomain)
+            do {
+                try await serve(registry, authority, ready: ready)
+            } catch let error as IOError where error.errnoCode == EADDRINUSE && options.takesFreePort {
+                // Somebody took the port between the look at it and the opening of the doors.
+                try await serve(registry, authority, onAnyPort: true, ready: ready)
+            }
         } catch {
             registry.stop(reason: "could not serve: \(error)")
             throw error
@@ -88,16 +103,18 @@ public struct RegistryServer: Sendable {
     private func serve(
         _ registry: ServiceRegistry,
         _ authority: RegistryAuthority,
+        onAnyPort: Bool = false,
         ready: @escaping @Sendable (Ready) -> Void
     ) async throws {
         let readiness = Readiness()
-        let doors = try openDoors()
+        let doors = try openDoors(onAnyPort: onAnyPort)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
         let opened = OpenedDoors(expected: doors.count)
+        let activity = RequestActivity()
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
         for (index, door) in doors.enumerated() {
             services.append(
-                application(door, registry, authority, readiness, group) { address in
+                application(door, registry, authority, readiness, activity, group) { address in
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady()
                     ready(
@@ -113,8 +130,13 @@ public struct RegistryServer: Sendable {
         }
         // Last in, first out: watches end before the doors wait for their connections.
         services.append(WatchEnder(registry: registry, readiness: readiness))
+        var parts = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        if let limit = options.idleExit {
+            let idle = IdleExit(registry: registry, activity: activity, limit: limit, logger: logger)
+            parts.append(.init(service: idle, successTerminationBehavior: .gracefullyShutdownGroup))
+        }
         var configuration = ServiceGroupConfiguration(
-            services: services.map { .init(service: $0) },
+            services: parts,
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )
@@ -131,7 +153,7 @@ public struct RegistryServer: Sendable {
         try await group.shutdownGracefully()
     }
 
-    private func openDoors() throws -> [ListenDoor] {
+    private func openDoors(onAnyPort: Bool) throws -> [ListenDoor] {
         var doors: [ListenDoor] = []
         if let address = options.plainListen {
             guard address.isLoopback else {
@@ -141,7 +163,8 @@ public struct RegistryServer: Sendable {
                     hint: "it asks nobody who he is: --plain-listen 127.0.0.1:PORT"
                 )
             }
-            doors.append(ListenDoor(address: address, door: .plain))
+            let isTaken = onAnyPort || options.takesFreePort && !address.isFree
+            doors.append(ListenDoor(address: isTaken ? address.onAnyPort : address, door: .plain))
         }
         for (index, path) in options.sockets.enumerated() {
             let address = try ListenAddress(socket: path)
@@ -160,6 +183,7 @@ public struct RegistryServer: Sendable {
         _ registry: ServiceRegistry,
         _ authority: RegistryAuthority,
         _ readiness: Readiness,
+        _ activity: RequestActivity,
         _ group: any EventLoopGroup,
         onRunning: @escaping @Sendable (String?) -> Void
     ) -> any Service {
@@ -178,7 +202,7 @@ public struct RegistryServer: Sendable {
             server: HTTPServerBuilder { responder in
                 RegistryChannel(
                     responder: responder,
-                    service: HotPathService(registry: registry),
+                    service: HotPathService(registry: registry, activity: activity),
                     door: door.door,
                     credentials: credentials
                 )
@@ -236,7 +260,8 @@ private struct WatchEnder: Service {
     let readiness: Readiness
 
     func run() async throws {
-        try? await gracefulShutdown()
+        // Cancelled where a door could not be opened: nobody asked to stop.
+        do { try await gracefulShutdown() } catch { return }
         readiness.becomeStopping()
         registry.endSubscriptions()
     }
