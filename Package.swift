@@ -34,8 +34,12 @@ let targets: [Target] = [
     ),
     .target(
         name: "MeshManifest",
-        dependencies: ["RegistryModel", "Terminal", .product(name: "Yams", package: "Yams")]
+        dependencies: [
+            "RegistryModel", "Terminal", .product(name: "Yams", package: "Yams"),
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
     ),
+    .target(name: "Supervision", dependencies: ["RegistryModel"]),
 
     // 3  commands to events · the registry seen from outside
     .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
@@ -57,7 +61,7 @@ let targets: [Target] = [
     .target(
         name: "RegistryAPI",
         dependencies: [
-            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Identity",
+            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Identity", "Supervision",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -93,21 +97,23 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-regd",
         dependencies: [
-            "RegistryAPI", "Identity", "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "RegistryAPI", "Registry", "RegistryModel", "Identity", "Supervision", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
         ]
     ),
     .executableTarget(
         name: "hms-reg",
         dependencies: [
-            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "Terminal",
-            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "MeshManifest",
+            "Supervision",
+            "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
     .executableTarget(
         name: "hms-mesh",
         dependencies: [
-            "Mesh", "RegistryModel", "RegistryClient", "Terminal",
+            "Mesh", "RegistryModel", "RegistryClient", "Identity", "MeshManifest", "Supervision", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
@@ -136,6 +142,8 @@ let targets: [Target] = [
         name: "MeshManifestTests",
         dependencies: ["MeshManifest", "RegistryModel", "Terminal", "TestSupport"]
     ),
+    .testTarget(name: "SupervisionTests", dependencies: ["Supervision", "RegistryModel", "TestSupport"]),
+    .testTarget(name: "MeshCommandTests", dependencies: ["hms-mesh", "RegistryModel", "Terminal"]),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),
     .testTarget(
@@ -152,7 +160,11 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "EndToEndTests",
-        dependencies: ["hms-regd", "hms-reg", "RegistryClient", "RegistryModel", "TestSupport"]
+        dependencies: [
+            "hms-regd", "hms-reg", "hms-mesh", "RegistryClient", "RegistryModel", "Supervision", "Terminal",
+            "TestSupport",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
     ),
 ]
 

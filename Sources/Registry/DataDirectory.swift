@@ -28,11 +28,11 @@ public final class DataDirectory: Sendable {
             throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = Self.holder(descriptor)
+            let holder = Self.holder(descriptor).map { " (pid \($0))" } ?? ""
             close(descriptor)
-            throw Self.unusable(
-                path,
-                "another hms-regd\(holder) holds it",
+            throw RegistryError(
+                .alreadyHeld,
+                "the data directory \(path) can't be used: another hms-regd\(holder) holds it",
                 hint: "one daemon a data directory: stop the other, or give this one --data of its own"
             )
         }
@@ -56,14 +56,22 @@ public final class DataDirectory: Sendable {
     public var reserve: String { path + "/reserve" }
     public var socket: String { path + "/regd.sock" }
 
-    private static func holder(_ descriptor: Int32) -> String {
+    /// The pid of the daemon that was the last to hold a data directory; nil where none is on record.
+    public static func holder(of path: String) -> Int32? {
+        let descriptor = open(path + "/lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return holder(descriptor)
+    }
+
+    private static func holder(_ descriptor: Int32) -> Int32? {
         var bytes = [UInt8](repeating: 0, count: 32)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         let digits = bytes.prefix(max(0, count)).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-        return digits.isEmpty ? "" : " (pid \(String(decoding: digits, as: UTF8.self)))"
+        return Int32(String(decoding: digits, as: UTF8.self))
     }
 
-    private static func unusable(_ path: String, _ why: String, hint: String? = nil) -> RegistryError {
-        RegistryError(.dataDirectory, "the data directory \(path) can't be used: \(why)", hint: hint)
+    private static func unusable(_ path: String, _ why: String) -> RegistryError {
+        RegistryError(.dataDirectory, "the data directory \(path) can't be used: \(why)")
     }
 }

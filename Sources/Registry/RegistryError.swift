@@ -20,9 +20,11 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let viewFailed = Code(description: "view-failed")
         public static let logFailed = Code(description: "log-failed")
         public static let diskFull = Code(description: "disk-full")
-        /// The data directory can't be used: held by another daemon, damaged, or not readable.
         /// Somebody else listens where a door was to open.
         public static let addressTaken = Code(description: "address-taken")
+        /// Another daemon holds the data directory.
+        public static let alreadyHeld = Code(description: "already-held")
+        /// The data directory can't be used: damaged, or not readable.
         public static let dataDirectory = Code(description: "data-directory")
     }
 

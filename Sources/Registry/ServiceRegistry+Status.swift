@@ -54,6 +54,12 @@ extension ServiceRegistry {
         UInt64(leases.counts.leases)
     }
 
+    /// Those who need the registry at the moment: watches, and instances that beat in time. Looks at every lease.
+    public var clientCount: Int {
+        let now = clock.monotonic()
+        return hub.load(now: now).subscribers + leases.observe(now: now).beating
+    }
+
     /// Ends every watch: the registry is about to stop.
     public func endSubscriptions() {
         hub.endAll()

@@ -16,6 +16,8 @@ struct HotPathService: Sendable {
     }
 
     let registry: ServiceRegistry
+    /// Every request of the doors is counted there, hot or not.
+    let activity: RequestActivity
 
     var sequence: SequenceNumber {
         registry.sequence

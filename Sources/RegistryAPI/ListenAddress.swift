@@ -2,6 +2,7 @@ import Glibc
 import Hummingbird
 import NIOCore
 public import Registry
+import Supervision
 
 /// Where a door listens: a TCP address or a Unix socket.
 public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
@@ -10,7 +11,7 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         case socket(path: String)
     }
 
-    private let place: Place
+    private var place: Place
 
     /// `127.0.0.1:9001`, `[::1]:9001`, `localhost:0`
     ///
@@ -108,7 +109,7 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
         let parts = path.split(separator: "/").dropLast()
         let folder = (path.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
         if !folder.isEmpty { _ = mkdir(folder, 0o700) }
-        if isAnswered(path) {
+        if LocalSocket.isAnswered(path) {
             guard !isRequired else {
                 throw RegistryError(.dataDirectory, "somebody listens on \(path) already")
             }
@@ -143,21 +144,5 @@ public struct ListenAddress: Sendable, Equatable, CustomStringConvertible {
 
     func removeSocket() {
         if case .socket(let path) = place { unlink(path) }
-    }
-
-    private func isAnswered(_ path: String) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { bytes in
-            bytes.copyBytes(from: path.utf8.prefix(bytes.count - 1))
-        }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-            }
-        }
     }
 }

@@ -9,6 +9,12 @@ final class Readiness: Sendable {
     }
 
     private let stage = Atomic<Stage>(.starting)
+    private let publicDoor = Mutex("")
+
+    /// Its most public TCP door, `host:port`; empty before it is ready, and where it has only sockets.
+    var address: String {
+        publicDoor.withLock { $0 }
+    }
 
     var isReady: Bool {
         stage.load(ordering: .relaxed) == .ready
@@ -22,7 +28,9 @@ final class Readiness: Sendable {
         }
     }
 
-    func becomeReady() {
+    /// - Parameter addresses: of all doors, the most public one first.
+    func becomeReady(at addresses: [String]) {
+        if let first = addresses.first, !first.hasPrefix("unix:") { publicDoor.withLock { $0 = first } }
         _ = stage.compareExchange(expected: .starting, desired: .ready, ordering: .relaxed)
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Hummingbird
 import HummingbirdCore
 public import Identity
@@ -29,6 +30,8 @@ public struct RegistryServer: Sendable {
         public var metricsListen: ListenAddress?
         /// Of the identities that the registry's authority issues.
         public var trustDomain: TrustDomain
+        /// It ends by itself when nobody has needed it for so long; nil: never.
+        public var idleExit: Duration?
 
         public init(
             registry: ServiceRegistry.Options,
@@ -38,7 +41,8 @@ public struct RegistryServer: Sendable {
             listen: ListenAddress? = nil,
             names: [String] = [],
             plainListen: ListenAddress? = nil,
-            metricsListen: ListenAddress? = nil
+            metricsListen: ListenAddress? = nil,
+            idleExit: Duration? = nil
         ) {
             self.registry = registry
             self.trustDomain = trustDomain
@@ -48,6 +52,7 @@ public struct RegistryServer: Sendable {
             self.names = names
             self.plainListen = plainListen
             self.metricsListen = metricsListen
+            self.idleExit = idleExit
         }
     }
 
@@ -86,7 +91,13 @@ public struct RegistryServer: Sendable {
             fatal: fatal
         )
         do {
-            try await serve(registry, try RegistryAuthority(registry, trustDomain: options.trustDomain), ready: ready)
+            let authority = try RegistryAuthority(registry, trustDomain: options.trustDomain)
+            do {
+                try await serve(registry, authority, ready: ready)
+            } catch let error as IOError where error.errnoCode == EADDRINUSE && options.mayListenElsewhere {
+                // Somebody took the port between the look at it and the opening of the doors.
+                try await serve(registry, authority, onAnyPort: true, ready: ready)
+            }
         } catch {
             registry.stop(reason: "could not serve: \(error)")
             throw error
@@ -98,23 +109,25 @@ public struct RegistryServer: Sendable {
     private func serve(
         _ registry: ServiceRegistry,
         _ authority: RegistryAuthority,
+        onAnyPort: Bool = false,
         ready: @escaping @Sendable (Ready) -> Void
     ) async throws {
         let readiness = Readiness()
         let connections = Connections()
-        let doors = try openDoors()
+        let doors = try openDoors(onAnyPort: onAnyPort)
         let tls = try options.listen.map { _ in
             try TLSDoor(registry, authority, connections, names: options.names, logger: logger)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
         let opened = OpenedDoors(expected: doors.count)
+        let activity = RequestActivity()
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
         if let tls { services.append(TLSDoorKeeper(door: tls, logger: logger)) }
         for (index, door) in doors.enumerated() {
             services.append(
-                application(door, tls, registry, authority, connections, readiness, group) { address in
+                application(door, tls, registry, authority, connections, readiness, activity, group) { address in
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
-                    readiness.becomeReady()
+                    readiness.becomeReady(at: addresses)
                     ready(
                         Ready(
                             addresses: addresses,
@@ -128,8 +141,13 @@ public struct RegistryServer: Sendable {
         }
         // Last in, first out: watches end before the doors wait for their connections.
         services.append(WatchEnder(registry: registry, readiness: readiness))
+        var parts = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
+        if let limit = options.idleExit {
+            let idle = IdleExit(registry: registry, activity: activity, limit: limit, logger: logger)
+            parts.append(.init(service: idle, successTerminationBehavior: .gracefullyShutdownGroup))
+        }
         var configuration = ServiceGroupConfiguration(
-            services: services.map { .init(service: $0) },
+            services: parts,
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )
@@ -146,10 +164,10 @@ public struct RegistryServer: Sendable {
         try await group.shutdownGracefully()
     }
 
-    private func openDoors() throws -> [ListenDoor] {
+    private func openDoors(onAnyPort: Bool) throws -> [ListenDoor] {
         var doors: [ListenDoor] = []
         if let address = options.listen {
-            doors.append(ListenDoor(address: try freeAddress(address), door: .tls))
+            doors.append(ListenDoor(address: onAnyPort ? address.onFreePort : try freeAddress(address), door: .tls))
         }
         if let address = options.plainListen {
             guard address.isLoopback else {
@@ -194,6 +212,7 @@ public struct RegistryServer: Sendable {
         _ authority: RegistryAuthority,
         _ connections: Connections,
         _ readiness: Readiness,
+        _ activity: RequestActivity,
         _ group: any EventLoopGroup,
         onRunning: @escaping @Sendable (String?) -> Void
     ) -> any Service {
@@ -213,7 +232,7 @@ public struct RegistryServer: Sendable {
             server: HTTPServerBuilder { responder in
                 RegistryChannel(
                     responder: responder,
-                    service: HotPathService(registry: registry),
+                    service: HotPathService(registry: registry, activity: activity),
                     door: door.door,
                     peers: peers,
                     connections: connections
@@ -272,7 +291,8 @@ private struct WatchEnder: Service {
     let readiness: Readiness
 
     func run() async throws {
-        try? await gracefulShutdown()
+        // Cancelled where a door could not be opened: nobody asked to stop.
+        do { try await gracefulShutdown() } catch { return }
         readiness.becomeStopping()
         registry.endSubscriptions()
     }

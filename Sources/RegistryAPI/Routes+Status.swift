@@ -19,6 +19,7 @@ extension RegistryRoutes {
         json.member("registry", registry.registryID.description)
         json.member("epoch", registry.epoch.description)
         json.member("state", readiness.state)
+        if !readiness.address.isEmpty { json.member("address", readiness.address) }
         json.member("dataDirectory", registry.dataDirectory.path)
         json.member("startedAt", registry.startedAt.time)
         json.member("uptimeMs", status.now.monotonic.since(registry.startedAt.monotonic).milliseconds)

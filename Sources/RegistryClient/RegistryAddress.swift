@@ -1,3 +1,5 @@
+import RegistryModel
+
 /// Where a registry listens: its operator's socket, or its plain door on loopback.
 public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
     package enum Place: Hashable, Sendable {
@@ -66,13 +68,12 @@ public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension RegistryAddress {
-    /// Where a registry is looked for when none is named: the user's socket, then the machine's.
+    /// Where a registry is looked for when none is named: the user's socket, then the machine's, then the dev
+    /// registry's own, which is the same whatever the session's runtime directory.
     ///
     /// - Parameter environment: looks up a variable.
     public static func wellKnownSockets(environment: (String) -> String?) -> [String] {
-        var sockets: [String] = []
-        if let runtime = environment("XDG_RUNTIME_DIR"), !runtime.isEmpty { sockets.append(runtime + "/hms/regd.sock") }
-        sockets.append("/run/hms/regd.sock")
-        return sockets
+        let user = UserDirectories(environment: environment)
+        return [user?.registrySocket, "/run/hms/regd.sock", user?.devRegistrySocket].compactMap { $0 }
     }
 }

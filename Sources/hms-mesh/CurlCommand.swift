@@ -75,7 +75,7 @@ struct CurlCommand: AsyncParsableCommand {
         }
         do {
             _ = try ServiceName(service)
-        } catch let error as RegistryModelError {
+        } catch {
             throw ValidationError(error.message)
         }
     }

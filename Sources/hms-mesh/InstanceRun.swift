@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import Identity
 import Mesh
+import MeshManifest
 import RegistryModel
 import Supervision
 import Synchronization

@@ -122,7 +122,7 @@ struct LoadRun: Sendable {
         ])
         for (id, place) in tally.places.sorted(by: { $0.key < $1.key }) {
             let sorted = place.microseconds.sorted()
-            table.add([
+            table.append([
                 Table.Cell(id), Table.Cell(HumanText.count(UInt64(place.requests))),
                 Table.Cell(TailColumns.took(Self.quantile(sorted, 0.5))), Table.Cell(TailColumns.took(Self.quantile(sorted, 0.99))),
             ])

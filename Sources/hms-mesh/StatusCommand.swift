@@ -49,7 +49,7 @@ struct StatusCommand: AsyncParsableCommand {
             let breaker =
                 upstream.breakerOpenMilliseconds.map { "open \(HumanText.duration(milliseconds: Double($0)))" }
                 ?? (upstream.ejected > 0 ? "\(upstream.ejected) ejected" : "closed")
-            table.add([
+            table.append([
                 Table.Cell(upstream.service),
                 Table.Cell("\(upstream.usable)/\(upstream.total)", upstream.usable < upstream.total ? .yellow : .plain),
                 Table.Cell(HumanText.count(upstream.requests)), Table.Cell(HumanText.count(upstream.serverErrors)),

@@ -11,16 +11,17 @@ final class StopSignals: Sendable {
     }
 
     private let state = Mutex(State())
-    private let sources: [any DispatchSourceSignal]
 
+    /// For the whole life of the process: the sources are never let go.
     init() {
         let queue = DispatchQueue(label: "hms-signals")
-        sources = [SIGINT, SIGTERM].map { number in
+        for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
-            return DispatchSource.makeSignalSource(signal: number, queue: queue)
-        }
-        for (source, number) in zip(sources, [SIGINT, SIGTERM]) {
-            source.setEventHandler { [weak self] in self?.take(number) }
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler { [self, source] in
+                _ = source
+                take(number)
+            }
             source.resume()
         }
     }

@@ -13,7 +13,8 @@ struct RegistryCommand: AsyncParsableCommand {
         commandName: "hms-reg",
         abstract: "Look up, add, drain and watch what a registry knows.",
         discussion: """
-            It finds the registry by --registry, else HMS_REGISTRY, else the daemon's own socket on this machine. \
+            It finds the registry by --registry, else HMS_REGISTRY, else hms.yml's registry:, else the daemon's own socket on \
+            this machine. \
             With --data it reads the data directory itself when no daemon answers there.
 
             EXAMPLES

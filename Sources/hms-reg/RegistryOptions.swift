@@ -1,7 +1,8 @@
 import ArgumentParser
-import Glibc
+import MeshManifest
 import Registry
 import RegistryClient
+import Supervision
 import Terminal
 
 /// Which registry is meant.
@@ -63,26 +64,27 @@ struct RegistryOptions: ParsableArguments {
         }
     }
 
-    /// What is named, else the first well-known socket that is there.
+    /// What is named, else the first well-known socket that answers.
     func address() throws -> RegistryAddress {
         do {
             if let data { return try RegistryAddress(socket: data + "/regd.sock") }
-            if let named = registry ?? Environment.variable("HMS_REGISTRY"), !named.isEmpty {
-                return try RegistryAddress(named)
-            }
-            let sockets = RegistryAddress.wellKnownSockets(environment: Environment.variable)
-            if let found = sockets.first(where: { access($0, F_OK) == 0 }) {
-                return try RegistryAddress(socket: found)
-            }
-            throw CommandError(
-                "Could not reach a registry: no socket, none named",
-                reasons: ["tried --registry, HMS_REGISTRY (unset), \(sockets.joined(separator: ", "))"],
-                hint: "start one: hms-regd --data ./data     or read its files: hms-reg --data ./data list",
-                exitCode: .unreachable
+            let selection = try RegistrySelection.choose(
+                option: registry,
+                environment: Environment.variable,
+                manifest: { try Manifest.forCommand().flatMap { file in file.registry.map { (file.file, $0) } } },
+                isAnswered: LocalSocket.isAnswered
             )
+            if let selection { return selection.address }
         } catch let error as RegistryClientError {
             throw CommandError(error.message, hint: error.hint, exitCode: .usage)
         }
+        let sockets = RegistryAddress.wellKnownSockets(environment: Environment.variable)
+        throw CommandError(
+            "Could not reach a registry: no socket, none named",
+            reasons: ["tried HMS_REGISTRY (unset), hms.yml (names none), \(sockets.joined(separator: ", "))"],
+            hint: "start one: hms-regd --data ./data     or read its files: hms-reg --data ./data list",
+            exitCode: .unreachable
+        )
     }
 }
 

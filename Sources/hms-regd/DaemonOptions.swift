@@ -95,6 +95,22 @@ struct DaemonOptions: ParsableArguments {
     )
     var logLevel: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "End by itself after so long without a request, a watch or an instance that beats (default: never).",
+            valueName: "duration"
+        )
+    )
+    var idleExit: String?
+
+    @Flag(
+        help: ArgumentHelp(
+            "This user's dev registry: data in $XDG_STATE_HOME/hms/dev, no room reserved, a plain door on "
+                + "127.0.0.1:9000 or any free port, --idle-exit 10m."
+        )
+    )
+    var dev = false
+
     @Option(help: ArgumentHelp("Read options from this YAML file.", valueName: "file"))
     var config: String?
 
@@ -109,6 +125,7 @@ struct DaemonOptions: ParsableArguments {
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
             ("trust-domain", trustDomain), ("reserve", reserve), ("log-level", logLevel),
+            ("idle-exit", idleExit),
         ]
     }
 }

@@ -5,11 +5,16 @@ import Logging
 import Registry
 import RegistryAPI
 import RegistryModel
+import Supervision
 import Terminal
 
 /// What the daemon needs, checked.
 struct DaemonSettings {
-    var dataDirectory: String
+    let dataDirectory: String
+    /// This user's dev registry.
+    let isDevelopment: Bool
+    /// What must be there before anything is opened: the user's own directories.
+    let directories: [String]
     private var listen: ListenAddress?
     private var isListenNamed: Bool
     private var names: [String]
@@ -21,24 +26,28 @@ struct DaemonSettings {
     private var guardOptions = MassExpiryGuard.Options()
     private var trustDomain: TrustDomain
     private var reserveMegabytes: UInt64 = 64
+    private var idleExit: Duration?
     private var logLevel = Logger.Level.info
+
+    private static let developmentIdleExit = Duration.seconds(600)
 
     init(_ options: DaemonOptions, environment: (String) -> String? = Environment.variable) throws {
         let sources = try SettingSources(options, environment: environment)
-        guard let data = sources["data"], !data.text.isEmpty else {
-            throw CommandError(
-                "no data directory is named",
-                hint: "hms-regd --data ./data",
-                exitCode: .usage
-            )
-        }
-        dataDirectory = data.text.count > 1 && data.text.hasSuffix("/") ? String(data.text.dropLast()) : data.text
-        sockets = Self.sockets(dataDirectory, sources["socket"]?.text, environment)
+        let user = UserDirectories(environment: environment)
+        isDevelopment = options.dev
+        dataDirectory =
+            options.dev ? try Self.developmentData(user, sources["data"]) : try Self.dataDirectory(sources["data"])
+        let second = Self.secondSocket(sources["socket"]?.text, user, environment, isDevelopment: options.dev)
+        sockets = [dataDirectory + "/regd.sock"] + (second.map { [$0] } ?? [])
+        directories =
+            (options.dev ? user.map { [$0.state] } ?? [] : [])
+            + (user.map { second == $0.registrySocket ? [$0.runtime] : [] } ?? [])
         socketGroup = sources["socket-group"]?.text
         isListenNamed = sources["listen"] != nil
         listen = try Self.tlsListen(sources["listen"])
         names = try Self.names(sources["name"])
         plainListen = try Self.address(sources["plain-listen"])
+        idleExit = try Self.idleExit(sources["idle-exit"], isDevelopment: options.dev)
         metricsListen = try Self.address(sources["metrics-listen"])
         do {
             trustDomain = try TrustDomain(sources["trust-domain"]?.text ?? "gov.local")
@@ -53,7 +62,9 @@ struct DaemonSettings {
             minimum: Int(try Self.number(sources["guard-min"], 1...1_000_000) ?? Double(guardOptions.minimum)),
             protectFor: try Self.duration(sources["protect-for"], 1_000...86_400_000) ?? guardOptions.protectFor
         )
-        reserveMegabytes = UInt64(try Self.number(sources["reserve"], 0...1_000_000) ?? Double(reserveMegabytes))
+        reserveMegabytes = UInt64(
+            try Self.number(sources["reserve"], 0...1_000_000) ?? (options.dev ? 0 : Double(reserveMegabytes))
+        )
         if let level = sources["log-level"] {
             guard let parsed = Logger.Level(rawValue: level.text) else {
                 throw Self.bad(level, "is none of trace, debug, info, notice, warning, error")
@@ -82,7 +93,8 @@ struct DaemonSettings {
             listen: listen,
             names: names,
             plainListen: plainListen,
-            metricsListen: metricsListen
+            metricsListen: metricsListen,
+            idleExit: idleExit
         )
         options.mayListenElsewhere = !isListenNamed
         return options
@@ -96,20 +108,44 @@ struct DaemonSettings {
 
     // MARK: Values
 
-    /// `DATA/regd.sock`, and a second one where people look without being told.
-    private static func sockets(
-        _ data: String,
-        _ named: String?,
-        _ environment: (String) -> String?
-    ) -> [String] {
-        let own = data + "/regd.sock"
-        switch named {
-        case "none": return [own]
-        case let path?: return [own, path]
-        case nil: break
+    private static func dataDirectory(_ data: SettingSources.Value?) throws -> String {
+        guard let data, !data.text.isEmpty else {
+            throw CommandError("no data directory is named", hint: "hms-regd --data ./data", exitCode: .usage)
         }
-        if let runtime = environment("XDG_RUNTIME_DIR"), !runtime.isEmpty { return [own, runtime + "/hms/regd.sock"] }
-        return geteuid() == 0 ? [own, "/run/hms/regd.sock"] : [own]
+        return data.text.count > 1 && data.text.hasSuffix("/") ? String(data.text.dropLast()) : data.text
+    }
+
+    private static func developmentData(_ user: UserDirectories?, _ named: SettingSources.Value?) throws -> String {
+        guard let user else {
+            throw CommandError("--dev: neither HOME nor XDG_STATE_HOME says where to keep data", exitCode: .usage)
+        }
+        if let named {
+            throw CommandError(
+                "--dev keeps its data in \(user.devRegistry), and \(named.origin) names another place",
+                hint: "leave one of them out",
+                exitCode: .usage
+            )
+        }
+        return user.devRegistry
+    }
+
+    /// Beside `DATA/regd.sock`: where people look without being told. A dev registry is its user's, root's too, and leaves
+    /// the machine's place to the machine's registry.
+    private static func secondSocket(
+        _ named: String?,
+        _ user: UserDirectories?,
+        _ environment: (String) -> String?,
+        isDevelopment: Bool
+    ) -> String? {
+        if let named { return named == "none" ? nil : named }
+        let hasRuntimeDirectory = environment("XDG_RUNTIME_DIR").map { !$0.isEmpty } ?? false
+        if geteuid() == 0, !hasRuntimeDirectory, !isDevelopment { return "/run/hms/regd.sock" }
+        return user?.registrySocket
+    }
+
+    private static func idleExit(_ value: SettingSources.Value?, isDevelopment: Bool) throws -> Duration? {
+        if value?.text == "never" { return nil }
+        return try duration(value, 100...2_592_000_000) ?? (isDevelopment ? developmentIdleExit : nil)
     }
 
     private static func tlsListen(_ value: SettingSources.Value?) throws -> ListenAddress? {

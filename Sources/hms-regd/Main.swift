@@ -4,6 +4,7 @@ import Logging
 import Registry
 import RegistryAPI
 import RegistryModel
+import Supervision
 import Terminal
 
 @main
@@ -27,6 +28,7 @@ struct RegistryDaemon: AsyncParsableCommand {
               hms-regd --data /var/lib/hms --listen 0.0.0.0:9000 --name reg.gov.local
               hms-regd --data /var/lib/hms --plain-listen 127.0.0.1:9001 --metrics-listen 0.0.0.0:9100
               hms-regd --config /etc/hms/regd.yml --check
+              hms-regd --dev
 
             Every option can stand in the --config file under its long name (ttl: 30s) and in the environment \
             (HMS_REGD_TTL=30s). The command line goes before the environment, the environment before the file.
@@ -46,10 +48,19 @@ struct RegistryDaemon: AsyncParsableCommand {
         }
         let logger = settings.logger()
         do {
+            for directory in settings.directories { try StateDirectories.make(directory) }
+        } catch {
+            throw CommandError(error.message, exitCode: .unreachable)
+        }
+        // A dev registry goes on for days: it must not hold the folder that it was first needed in.
+        if settings.isDevelopment { chdir("/") }
+        do {
             try await RegistryServer(settings.serverOptions(), logger: logger).run(
                 ready: { Self.announce($0) },
                 fatal: { Self.die($0, logger) }
             )
+        } catch let error as RegistryError where error.code == .alreadyHeld && settings.isDevelopment {
+            try await DevelopmentRegistry.nameTheOther(dataDirectory: settings.dataDirectory)
         } catch let error as RegistryError {
             throw CommandError(
                 error.message,

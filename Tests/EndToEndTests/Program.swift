@@ -20,12 +20,14 @@ struct Program: Sendable {
         _ name: String,
         _ arguments: [String],
         input: String? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        in directory: String? = nil
     ) async throws -> Result {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path(of: name))
         process.arguments = arguments
         process.environment = Self.environment(environment)
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output
@@ -45,7 +47,8 @@ struct Program: Sendable {
     /// Nothing of the tester's own registry or terminal.
     static func environment(_ more: [String: String]) -> [String: String] {
         var environment = ProcessInfo.processInfo.environment
-        for name in ["HMS_REGISTRY", "XDG_RUNTIME_DIR", "HMS_TOKEN"] { environment[name] = nil }
+        for name in ["HMS_REGISTRY", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "HMS_TOKEN"] { environment[name] = nil }
+        environment["HOME"] = "/nonexistent"
         environment["LC_ALL"] = "C.UTF-8"
         environment["NO_COLOR"] = "1"
         environment["TZ"] = "UTC"
@@ -73,11 +76,17 @@ final class RunningProgram: Sendable {
     private let outputPath: String
     private let errorPath: String
 
-    init(_ name: String, _ arguments: [String], logTo directory: String, label: String) throws {
+    init(
+        _ name: String,
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        logTo directory: String,
+        label: String
+    ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Program.path(of: name))
         process.arguments = arguments
-        process.environment = Program.environment([:])
+        process.environment = Program.environment(environment)
         outputPath = "\(directory)/\(label).out"
         errorPath = "\(directory)/\(label).err"
         process.standardInput = FileHandle.nullDevice

@@ -27,12 +27,18 @@ struct RegistryAddressTests {
         #expect(throws: RegistryClientError(.badAddress, "")) { try RegistryAddress(text) }
     }
 
-    @Test("the user's socket is looked for before the machine's")
+    @Test("the user's socket is looked for before the machine's, the dev registry's own last")
     func wellKnown() {
         #expect(RegistryAddress.wellKnownSockets { _ in nil } == ["/run/hms/regd.sock"])
         #expect(
-            RegistryAddress.wellKnownSockets { $0 == "XDG_RUNTIME_DIR" ? "/run/user/7" : nil }
-                == ["/run/user/7/hms/regd.sock", "/run/hms/regd.sock"]
+            RegistryAddress.wellKnownSockets { ["XDG_RUNTIME_DIR": "/run/user/7", "HOME": "/home/ada"][$0] } == [
+                "/run/user/7/hms/regd.sock", "/run/hms/regd.sock", "/home/ada/.local/state/hms/dev/regd.sock",
+            ]
+        )
+        #expect(
+            RegistryAddress.wellKnownSockets { ["XDG_STATE_HOME": "/var/state", "HOME": "/home/ada"][$0] } == [
+                "/home/ada/.hms/run/regd.sock", "/run/hms/regd.sock", "/var/state/hms/dev/regd.sock",
+            ]
         )
     }
 

@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 import MaterializedView
 import RegistryModel
 import TestSupport
@@ -92,7 +93,8 @@ struct ServiceRegistryTests {
                 let error = #expect(throws: RegistryError.self) {
                     _ = try ServiceRegistry.open(testOptions(directory), notice: { _ in }, fatal: { _ in })
                 }
-                #expect(error?.code == .dataDirectory)
+                #expect(error?.code == .alreadyHeld)
+                #expect(DataDirectory.holder(of: testOptions(directory).dataDirectory) == getpid())
                 #expect(error?.message.contains("another hms-regd (pid ") == true)
                 #expect(error?.hint?.contains("one daemon a data directory") == true)
                 #expect(try registry.ids(of: "a") == ["b"])
