@@ -156,7 +156,7 @@ struct CallReport: Sendable {
         if !request.headers.contains(where: { $0.name.lowercased() == "traceparent" }) {
             request.headers.append(("traceparent", "00-\(trace)-\(Self.hexadecimal(UInt64.random(in: 1...UInt64.max)))-01"))
         }
-        let line = isVerbose ? choice.admin.map { follow($0, trace) } : nil
+        let account = isVerbose ? await follow(choice.admin, trace) : nil
         let caller = try SidecarCaller(address: choice.outbound)
         let response: SidecarCaller.Response
         do {
@@ -164,7 +164,7 @@ struct CallReport: Sendable {
         } catch let error as SidecarError {
             throw CommandError(error.message, hint: "is its sidecar up? hms-mesh status", exitCode: .unreachable)
         }
-        if isVerbose { await explain(response, choice, await line?.value ?? nil) }
+        if isVerbose { explain(response, choice, await account?.value) }
         let meshError = response.header("x-hms-error")
         if let meshError {
             throw failure(response, meshError)
@@ -197,29 +197,42 @@ struct CallReport: Sendable {
 
     // MARK: -v
 
-    /// Begins to listen before the call is made.
-    private func follow(_ admin: String, _ trace: String) -> Task<AccessLine?, Never> {
-        let (lines, continuation) = AsyncStream<AccessLine>.makeStream()
+    /// The sidecar's own line of the call, listened for from before it is made; nil where it does not come in time.
+    private func follow(_ admin: String?, _ trace: String) async -> Task<AccessLine?, Never>? {
+        guard let admin else { return nil }
+        let (lines, continuation) = AsyncStream<AccessLine?>.makeStream()
         let listening = Task {
-            let caller = try SidecarCaller(address: "unix:\(admin)")
             let cutter = CutterBox()
-            try await caller.stream(SidecarCaller.Request(path: "/tail")) { bytes in
-                for line in cutter.take(bytes) where line.trace == trace && line.direction == "outbound" { continuation.yield(line) }
+            do {
+                try await SidecarCaller(address: "unix:\(admin)").stream(
+                    SidecarCaller.Request(path: "/tail"),
+                    onBegin: { continuation.yield(nil) }
+                ) { bytes in
+                    for line in cutter.take(bytes) where line.trace == trace && line.direction == "outbound" {
+                        continuation.yield(line)
+                    }
+                }
+            } catch {
+                // No account is to be had: the call is made all the same.
             }
-        }
-        return Task {
-            let waiting = Task {
-                for await line in lines { return line as AccessLine? }
-                return nil
-            }
-            let line = await waiting.value
-            listening.cancel()
             continuation.finish()
-            return line
+        }
+        var iterator = lines.makeAsyncIterator()
+        // Nil: it has begun to listen, or can't.
+        _ = await iterator.next()
+        return Task {
+            let patience = Task {
+                try await Task.sleep(for: Self.linePatience)
+                listening.cancel()
+                continuation.finish()
+            }
+            defer { patience.cancel() }
+            for await line in lines { if let line { return line } }
+            return nil
         }
     }
 
-    private func explain(_ response: SidecarCaller.Response, _ choice: SidecarChoice, _ line: AccessLine?) async {
+    private func explain(_ response: SidecarCaller.Response, _ choice: SidecarChoice, _ line: AccessLine?) {
         let style = output.errorStyle
         let symbols = output.symbols
         let mtls = line?.isMutualTLS ?? true ? "mtls=on" : "mtls=off"

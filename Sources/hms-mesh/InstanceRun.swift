@@ -48,11 +48,12 @@ struct InstanceRun: Sendable {
             throw CommandError(error.message, exitCode: ExitCode(error.shellCode))
         }
         facts.use(child: child?.pid)
-        Task {
-            try? await Task.sleep(for: .seconds(1))
+        let opening = Task {
+            try await Task.sleep(for: .seconds(1))
             screen.open()
         }
         let ending = await ending(child, signals, facts)
+        opening.cancel()
         let code = await end(ending, sidecar, child, ran: ContinuousClock.now - began)
         screen.finish()
         return code
@@ -98,7 +99,7 @@ struct InstanceRun: Sendable {
             running: command,
             environment: environment.variables(over: plan.environment),
             in: plan.directory
-        ) { _, bytes in screen.application(bytes) }
+        ) { stream, bytes in screen.application(stream, bytes) }
     }
 
     // MARK: The end
@@ -122,7 +123,6 @@ struct InstanceRun: Sendable {
             group.cancelAll()
             facts.giveUp()
             signals.giveUp()
-            if case .application = first {} else { return first ?? .signal(SIGTERM) }
             return first ?? .signal(SIGTERM)
         }
     }
@@ -131,6 +131,8 @@ struct InstanceRun: Sendable {
         let seconds = Double(ran.components.seconds) + Double(ran.components.attoseconds) / 1e18
         switch ending {
         case .application(let status):
+            // What it started may live on in its group.
+            await child?.stop()
             await sidecar.stop()
             let words = "\(plan.commandText) \(status.words) after \(HumanText.duration(milliseconds: seconds * 1_000))"
             screen.mesh("\(status == .exited(0) ? symbols.done : symbols.wrong) \(words) \(symbols.separator) drained, deregistered")

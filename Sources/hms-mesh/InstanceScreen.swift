@@ -1,6 +1,4 @@
-import Identity
 import Mesh
-import RegistryModel
 import Supervision
 import Synchronization
 import Terminal
@@ -9,13 +7,18 @@ import Terminal
 /// come. The application's own wait for the four, a second at most.
 final class InstanceScreen: Sendable {
     private struct State {
-        var facts: [DevScreen.Step] = []
+        var reached: [DevScreen.Step] = []
+        /// How many of the four were shown.
+        var shown = 0
         var details: DevScreen.Details?
         var isOpen = false
-        var held: [String] = []
-        var application: OutputPrefixer
-        var hasBegun = false
+        var held: [(lines: String, isError: Bool)] = []
+        var output: OutputPrefixer
+        var errors: OutputPrefixer
     }
+
+    /// Lines that may wait for the four.
+    private static let mostHeld = 10_000
 
     private let output: Output
     private let screen: DevScreen
@@ -32,13 +35,14 @@ final class InstanceScreen: Sendable {
         self.showsSteps = showsSteps
         let style = output.style
         mesh = OutputPrefixer(label: "mesh", width: width, paint: { style.bold($0) })
-        state = Mutex(State(application: OutputPrefixer(label: label, width: width, paint: { style.dim($0) })))
+        let application = OutputPrefixer(label: label, width: width, paint: { style.dim($0) })
+        state = Mutex(State(output: application, errors: application))
     }
 
     /// What has come about; shown as soon as what stands above it is.
     func reached(_ step: DevScreen.Step) {
         state.withLock { state in
-            state.facts.append(step)
+            state.reached.append(step)
             showReady(&state)
         }
     }
@@ -47,17 +51,19 @@ final class InstanceScreen: Sendable {
         state.withLock { $0.details = details }
     }
 
-    /// What the application wrote.
-    func application(_ bytes: ArraySlice<UInt8>) {
+    /// What the application wrote, to the stream that it wrote it to.
+    func application(_ stream: ChildProcess.Stream, _ bytes: ArraySlice<UInt8>) {
         state.withLock { state in
-            let lines = state.application.take(bytes)
-            if !lines.isEmpty { show(lines, &state) }
+            switch stream {
+            case .output: show(state.output.take(bytes), isError: false, &state)
+            case .errors: show(state.errors.take(bytes), isError: true, &state)
+            }
         }
     }
 
     /// A line of the mesh's own.
     func mesh(_ text: String) {
-        state.withLock { show(mesh.line(text), &$0) }
+        state.withLock { show(mesh.line(text), isError: true, &$0) }
     }
 
     /// The application's lines go on, whatever is still missing above them.
@@ -68,47 +74,51 @@ final class InstanceScreen: Sendable {
     func finish() {
         state.withLock { state in
             open(&state)
-            let rest = state.application.finish()
-            if !rest.isEmpty { output.write(rest) }
+            show(state.output.finish(), isError: false, &state)
+            show(state.errors.finish(), isError: true, &state)
         }
     }
 
-    private func show(_ lines: String, _ state: inout State) {
-        if state.isOpen { output.write(lines) } else { state.held.append(lines) }
+    private func show(_ lines: String, isError: Bool, _ state: inout State) {
+        guard !lines.isEmpty else { return }
+        if state.isOpen {
+            write(lines, isError: isError)
+        } else {
+            state.held.append((lines, isError))
+            if state.held.count >= Self.mostHeld { open(&state) }
+        }
+    }
+
+    private func write(_ lines: String, isError: Bool) {
+        if isError { output.note(String(lines.dropLast())) } else { output.write(lines) }
     }
 
     private func open(_ state: inout State) {
         guard !state.isOpen else { return }
         state.isOpen = true
-        for lines in state.held { output.write(lines) }
+        for (lines, isError) in state.held { write(lines, isError: isError) }
         state.held = []
     }
 
     private func showReady(_ state: inout State) {
-        while let next = order(state.facts).first {
-            state.facts.removeAll { $0 == next }
-            if case .running = next {
-                screen.show(next)
-                if let details = state.details { screen.show(details) }
-                open(&state)
-            } else if showsSteps {
-                screen.show(next)
+        while let index = state.reached.firstIndex(where: { $0.rank == state.shown }) {
+            let step = state.reached.remove(at: index)
+            state.shown += 1
+            guard case .running = step else {
+                if showsSteps { screen.show(step) }
+                continue
             }
-            state.hasBegun = true
-            shown.withLock { _ = $0.insert(rank(next)) }
+            screen.show(step)
+            if let details = state.details { screen.show(details) }
+            open(&state)
         }
     }
+}
 
-    private let shown = Mutex(Set<Int>())
-
-    /// Those whose turn it is.
-    private func order(_ facts: [DevScreen.Step]) -> [DevScreen.Step] {
-        let due = shown.withLock { shown in (0..<4).first { !shown.contains($0) } ?? 4 }
-        return facts.filter { rank($0) == due }
-    }
-
-    private func rank(_ step: DevScreen.Step) -> Int {
-        switch step {
+extension DevScreen.Step {
+    /// Its place among the four.
+    fileprivate var rank: Int {
+        switch self {
         case .injected: 0
         case .certificateIssued: 1
         case .registered: 2

@@ -51,12 +51,17 @@ public final class SidecarCaller: Sendable {
 
     /// Sends a request and hands the answer's bytes on as they come.
     ///
+    /// - Parameter onBegin: called when the answer has begun.
     /// - Throws: ``SidecarError`` where the answer is cut off, or its status is not 200.
-    public func stream(_ request: Request, _ onBytes: @escaping @Sendable ([UInt8]) -> Void) async throws {
+    public func stream(
+        _ request: Request,
+        onBegin: @escaping @Sendable () -> Void = {},
+        _ onBytes: @escaping @Sendable ([UInt8]) -> Void
+    ) async throws {
         let promise = loop.makePromise(of: Response.self)
         let cancellation = NIOLoopBoundBox.makeBoxSendingValue(StreamHandle(), eventLoop: loop)
         try await withTaskCancellationHandler {
-            loop.execute { [bound] in bound.value.call(request, promise, onBytes: onBytes, cancellation.value) }
+            loop.execute { [bound] in bound.value.call(request, promise, (onBegin, onBytes), cancellation.value) }
             let response = try await promise.futureResult.get()
             guard response.status == 200 else {
                 throw SidecarError(.address, "the sidecar answered \(response.status)")
@@ -109,10 +114,10 @@ final class CallerPool {
     func call(
         _ request: SidecarCaller.Request,
         _ promise: EventLoopPromise<SidecarCaller.Response>,
-        onBytes: (([UInt8]) -> Void)? = nil,
+        _ streaming: (onBegin: () -> Void, onBytes: ([UInt8]) -> Void)? = nil,
         _ handle: StreamHandle? = nil
     ) {
-        let exchange = CallerExchange(promise, onBytes: onBytes)
+        let exchange = CallerExchange(promise, streaming)
         while let handler = idle.popLast() {
             guard handler.isUsable, NIODeadline.now() - handler.idleSince < .seconds(30) else { continue }
             return exchange.send(request, over: handler)
@@ -148,12 +153,15 @@ final class CallerPool {
 /// One request of the caller.
 private final class CallerExchange: ResponseSink {
     private let promise: EventLoopPromise<SidecarCaller.Response>
-    private let onBytes: (([UInt8]) -> Void)?
+    private let streaming: (onBegin: () -> Void, onBytes: ([UInt8]) -> Void)?
     private var response = SidecarCaller.Response()
 
-    init(_ promise: EventLoopPromise<SidecarCaller.Response>, onBytes: (([UInt8]) -> Void)?) {
+    init(
+        _ promise: EventLoopPromise<SidecarCaller.Response>,
+        _ streaming: (onBegin: () -> Void, onBytes: ([UInt8]) -> Void)?
+    ) {
         self.promise = promise
-        self.onBytes = onBytes
+        self.streaming = streaming
     }
 
     func send(_ request: SidecarCaller.Request, over handler: HTTP1ClientHandler) {
@@ -190,10 +198,15 @@ private final class CallerExchange: ResponseSink {
         guard !head.isInformational else { return }
         response.status = head.status
         response.headers = head.block.fields.map { (head.block.text($0.name), head.block.text($0.value)) }
+        streaming?.onBegin()
     }
 
     func responseBody(_ data: ByteBuffer) {
-        if let onBytes { onBytes(Array(data.readableBytesView)) } else { response.body += data.readableBytesView }
+        if let streaming {
+            streaming.onBytes(Array(data.readableBytesView))
+        } else {
+            response.body += data.readableBytesView
+        }
     }
 
     func responseEnd(trailers: FieldBlock?) {

@@ -66,11 +66,10 @@ final class ConnectionPool {
     }
 
     func closeIdle(now: NIODeadline) {
-        idle.removeAll { handler in
-            guard now - handler.idleSince >= keepAlive(of: handler) || !handler.isUsable else { return false }
-            handler.close()
-            return true
-        }
+        let stale = idle.filter { now - $0.idleSince >= keepAlive(of: $0) || !$0.isUsable }
+        idle.removeAll { handler in stale.contains { $0 === handler } }
+        // A closing connection comes back to this pool: it must find it at rest.
+        for handler in stale { handler.close() }
         for connection in shared where connection.streams == 0 && now - connection.idleSince >= destination.keepAlive {
             connection.close()
         }
