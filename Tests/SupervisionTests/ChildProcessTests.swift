@@ -9,7 +9,12 @@ private final class Written: Sendable {
     private let bytes = Mutex((output: [UInt8](), errors: [UInt8]()))
 
     func add(_ stream: ChildProcess.Stream, _ more: ArraySlice<UInt8>) {
-        bytes.withLock { stream == .output ? ($0.output += more) : ($0.errors += more) }
+        bytes.withLock { bytes in
+            switch stream {
+            case .output: bytes.output += more
+            case .errors: bytes.errors += more
+            }
+        }
     }
 
     var output: String { String(decoding: bytes.withLock { $0.output }, as: UTF8.self) }
