@@ -106,33 +106,21 @@ struct DevRegistryTests {
         }
     }
 
-    @Test("ends by itself once nobody needs it, not while a request, a watch or an instance does")
+    @Test("ends by itself once nobody needs it, not while an instance beats")
     func idleExit() async throws {
         try await withUser { user in
-            let dev = try user.start(["--idle-exit", "1s"])
+            let dev = try user.start(["--idle-exit", "2s"])
             try await eventually("the daemon's line") { dev.output.contains("\n") || !dev.isRunning }
-            // Requests keep it.
-            for _ in 0..<8 {
-                #expect(try await user.reg("list").exitCode == 0)
-                try await Task.sleep(for: .milliseconds(200))
-            }
-            // An instance that beats keeps it, for as long as its lease runs.
-            let added = ["add", "a", "--address", "127.0.0.1", "--port", "1", "--ttl", "2s"]
-            #expect(try await Program.run("hms-reg", added, environment: user.environment).exitCode == 0)
-            try await Task.sleep(for: .milliseconds(1_500))
+            let instance =
+                "/v1/services/a/instances/1 HTTP/1.1\r\nhost: registry\r\nconnection: close\r\ncontent-length: "
+            let body = #"{"ip":"127.0.0.1","port":1}"#
+            let socket = user.data + "/regd.sock"
+            let added = try RawAnswer.of("PUT \(instance)\(body.utf8.count)\r\n\r\n\(body)", socket: socket)
+            #expect(added.status == 201)
+            try await Task.sleep(for: .seconds(3))
             #expect(dev.isRunning)
-            // A watch keeps it.
-            let watch = try RunningProgram(
-                "hms-reg",
-                ["watch"],
-                environment: user.environment,
-                logTo: user.directory,
-                label: "watch"
-            )
-            try await Task.sleep(for: .milliseconds(2_500))
-            #expect(dev.isRunning)
-            try await watch.end()
-            #expect(try await dev.end() == 0)
+            #expect(try RawAnswer.of("DELETE \(instance)0\r\n\r\n", socket: socket).status < 300)
+            #expect(try await dev.exitCode() == 0)
             #expect(!FileManager.default.fileExists(atPath: user.socket))
         }
     }
