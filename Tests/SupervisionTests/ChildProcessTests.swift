@@ -21,7 +21,7 @@ private final class Written: Sendable {
     var errors: String { String(decoding: bytes.withLock { $0.errors }, as: UTF8.self) }
 
     func waitForOutput(_ text: String) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while !output.contains(text), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
         #expect(output.contains(text))
     }
@@ -143,7 +143,7 @@ struct ChildProcessTests {
                 logFile: log
             )
             var status: TerminationStatus?
-            let deadline = ContinuousClock.now + .seconds(10)
+            let deadline = ContinuousClock.now + .seconds(60)
             while status == nil, ContinuousClock.now < deadline {
                 status = process.finishedStatus()
                 try await Task.sleep(for: .milliseconds(5))
