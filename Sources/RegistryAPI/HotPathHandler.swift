@@ -87,7 +87,7 @@ final class HotPathHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        if door != .metrics { service.activity.note() }
+        if door != .metrics { service.activity?.note() }
         do {
             guard door != .metrics, let route = try HotRoute(head) else { return pass(head, context) }
             try (route.isWrite ? Access.owners : .members).check(peer, at: door)

@@ -16,8 +16,8 @@ struct HotPathService: Sendable {
     }
 
     let registry: ServiceRegistry
-    /// Every request of the doors is counted there, hot or not.
-    let activity: RequestActivity
+    /// Where every request of the doors is counted, hot or not; nil: nobody wants to know.
+    let activity: RequestActivity?
 
     var sequence: SequenceNumber {
         registry.sequence

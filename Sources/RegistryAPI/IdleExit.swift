@@ -33,19 +33,38 @@ struct IdleExit: Service {
 
     private func watch() async {
         let clock = SuspendingClock()
-        let step = min(Self.longestStep, limit / 10)
-        var neededAt = clock.now
-        var seen = activity.count
+        var idle = IdleWatch(limit: limit, requests: activity.count, now: clock.now)
         while !Task.isCancelled {
             // Cut short by cancellation: the loop ends then.
-            try? await clock.sleep(for: step)
-            let count = activity.count
-            if count != seen || registry.clientCount > 0 { neededAt = clock.now }
-            seen = count
-            guard clock.now - neededAt < limit else {
+            try? await clock.sleep(for: min(Self.longestStep, limit / 10))
+            if idle.isOver(requests: activity.count, clients: registry.clientCount, now: clock.now) {
                 logger.info("nobody has needed this registry for \(limit): it ends")
                 return
             }
         }
+    }
+}
+
+/// Whether nobody needs a registry any more, from looks at it now and then.
+struct IdleWatch {
+    private let limit: Duration
+    private var requests: UInt64
+    private var neededAt: SuspendingClock.Instant
+
+    /// - Parameter requests: that there have been so far.
+    init(limit: Duration, requests: UInt64, now: SuspendingClock.Instant) {
+        self.limit = limit
+        self.requests = requests
+        neededAt = now
+    }
+
+    /// - Parameters:
+    ///   - requests: that there have been so far.
+    ///   - clients: that need it at the moment.
+    /// - Returns: whether there has been nobody for the whole limit.
+    mutating func isOver(requests: UInt64, clients: Int, now: SuspendingClock.Instant) -> Bool {
+        if requests != self.requests || clients > 0 { neededAt = now }
+        self.requests = requests
+        return now - neededAt >= limit
     }
 }

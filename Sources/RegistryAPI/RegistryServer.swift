@@ -120,7 +120,7 @@ public struct RegistryServer: Sendable {
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: Processors.eventLoops)
         let opened = OpenedDoors(expected: doors.count)
-        let activity = RequestActivity()
+        let activity = options.idleExit == nil ? nil : RequestActivity()
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
         if let tls { services.append(TLSDoorKeeper(door: tls, logger: logger)) }
         for (index, door) in doors.enumerated() {
@@ -142,7 +142,7 @@ public struct RegistryServer: Sendable {
         // Last in, first out: watches end before the doors wait for their connections.
         services.append(WatchEnder(registry: registry, readiness: readiness))
         var parts = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
-        if let limit = options.idleExit {
+        if let limit = options.idleExit, let activity {
             let idle = IdleExit(registry: registry, activity: activity, limit: limit, logger: logger)
             parts.append(.init(service: idle, successTerminationBehavior: .gracefullyShutdownGroup))
         }
@@ -212,7 +212,7 @@ public struct RegistryServer: Sendable {
         _ authority: RegistryAuthority,
         _ connections: Connections,
         _ readiness: Readiness,
-        _ activity: RequestActivity,
+        _ activity: RequestActivity?,
         _ group: any EventLoopGroup,
         onRunning: @escaping @Sendable (String?) -> Void
     ) -> any Service {

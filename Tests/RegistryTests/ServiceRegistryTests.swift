@@ -102,6 +102,21 @@ struct ServiceRegistryTests {
         }
     }
 
+    @Test("watches and instances that beat are those who need it")
+    func clients() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withRegistry(testOptions(directory)) { registry in
+                #expect(registry.clientCount == 0)
+                try await registry.register(try sampleInstance("a", "b"))
+                #expect(registry.clientCount == 1)
+                await registry.withSubscription(to: .all, resumingFrom: nil) { _ in
+                    #expect(registry.clientCount == 2)
+                }
+                #expect(registry.clientCount == 1)
+            }
+        }
+    }
+
     @Test("a directory that can't be made is refused in words")
     func unusableDirectory() throws {
         #expect(throws: RegistryError(.dataDirectory, "")) {

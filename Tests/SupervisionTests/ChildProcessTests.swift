@@ -9,14 +9,19 @@ private final class Written: Sendable {
     private let bytes = Mutex((output: [UInt8](), errors: [UInt8]()))
 
     func add(_ stream: ChildProcess.Stream, _ more: ArraySlice<UInt8>) {
-        bytes.withLock { stream == .output ? ($0.output += more) : ($0.errors += more) }
+        bytes.withLock { bytes in
+            switch stream {
+            case .output: bytes.output += more
+            case .errors: bytes.errors += more
+            }
+        }
     }
 
     var output: String { String(decoding: bytes.withLock { $0.output }, as: UTF8.self) }
     var errors: String { String(decoding: bytes.withLock { $0.errors }, as: UTF8.self) }
 
     func waitForOutput(_ text: String) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while !output.contains(text), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
         #expect(output.contains(text))
     }
@@ -138,7 +143,7 @@ struct ChildProcessTests {
                 logFile: log
             )
             var status: TerminationStatus?
-            let deadline = ContinuousClock.now + .seconds(10)
+            let deadline = ContinuousClock.now + .seconds(60)
             while status == nil, ContinuousClock.now < deadline {
                 status = process.finishedStatus()
                 try await Task.sleep(for: .milliseconds(5))
