@@ -22,6 +22,11 @@ public enum PeerAuthorization {
         public let code: Code
         public let message: String
 
+        public init(code: Code, message: String) {
+            self.code = code
+            self.message = message
+        }
+
         public var description: String {
             "\(code): \(message)"
         }

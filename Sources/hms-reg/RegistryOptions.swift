@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Identity
 import Registry
 import RegistryClient
 import Terminal
@@ -8,7 +9,7 @@ import Terminal
 struct RegistryOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "unix:PATH of the daemon's socket, or http://HOST:PORT of its plain door.",
+            "https://HOST:PORT of the registry, unix:PATH of its socket, or http://HOST:PORT of its plain door.",
             valueName: "address"
         )
     )
@@ -22,8 +23,16 @@ struct RegistryOptions: ParsableArguments {
     )
     var data: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "PEM of the registry's root, instead of what hms-reg login keeps.",
+            valueName: "file"
+        )
+    )
+    var ca: String?
+
     /// Those with a value that may stand before the subcommand.
-    static let valueOptions: Set<String> = ["--registry", "--data", "--color"]
+    static let valueOptions: Set<String> = ["--registry", "--data", "--ca", "--color"]
 
     func validate() throws {
         if registry != nil, data != nil {
@@ -36,7 +45,12 @@ struct RegistryOptions: ParsableArguments {
     /// - Throws: whatever `body` throws, in words for people; exit code 3 where no registry answers.
     func withConnection<R: Sendable>(_ body: (RegistryConnection) async throws -> R) async throws -> R {
         do {
-            return try await RegistryConnection.withConnection(to: try address(), body)
+            let address = try address()
+            return try await RegistryConnection.withConnection(
+                to: address,
+                credentials: try credentials(for: address),
+                body
+            )
         } catch let error as RegistryClientError {
             throw CommandError(error, isData: data != nil)
         }
@@ -61,6 +75,22 @@ struct RegistryOptions: ParsableArguments {
         } catch let error as RegistryClientError {
             throw CommandError(error, isData: true)
         }
+    }
+
+    /// What hms-reg login has kept, with the roots of `--ca` where they are named.
+    func credentials(for address: RegistryAddress) throws -> RegistryCredentials? {
+        guard address.isTLS else { return nil }
+        var credentials = try IdentityStore(for: address, environment: Environment.variable).load()
+        guard let ca else { return credentials }
+        let bundle: TrustBundle
+        do {
+            bundle = try TrustBundle(pem: try TextFile.contents(of: ca))
+        } catch let error as IdentityError {
+            throw CommandError("\(ca): \(error.message)", exitCode: .usage)
+        }
+        credentials = credentials ?? RegistryCredentials(bundle: bundle)
+        credentials?.bundle = bundle
+        return credentials
     }
 
     /// What is named, else the first well-known socket that is there.
@@ -97,7 +127,9 @@ extension CommandError {
                 : "is it up? start it: hms-regd --data DIR"
             self.init("Could not reach the registry", reasons: [error.message], hint: hint, exitCode: .unreachable)
         case .interrupted: self.init(error.message, hint: error.hint, exitCode: .unreachable)
-        case .readOnlyDoor: self.init(error.message, hint: error.hint, exitCode: .notAllowed)
+        case .untrustedRegistry: self.init(error.message, hint: error.hint, exitCode: .unreachable)
+        case .readOnlyDoor, .notAllowed, .certificateRefused, .notYours, .badToken:
+            self.init(error.message, hint: error.hint, exitCode: .notAllowed)
         case .badRequest, .badAddress: self.init(error.message, hint: error.hint, exitCode: .usage)
         case .unknownService:
             let hint = error.nearest.first.map { "did you mean \($0)? all names: hms-reg list" }
