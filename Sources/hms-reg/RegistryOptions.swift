@@ -48,7 +48,7 @@ struct RegistryOptions: ParsableArguments {
             let address = try address()
             return try await RegistryConnection.withConnection(
                 to: address,
-                credentials: try credentials(for: address),
+                credentials: try await freshCredentials(for: address),
                 body
             )
         } catch let error as RegistryClientError {
@@ -91,6 +91,25 @@ struct RegistryOptions: ParsableArguments {
         credentials = credentials ?? RegistryCredentials(bundle: bundle)
         credentials?.bundle = bundle
         return credentials
+    }
+
+    /// A certificate a third of whose life is over is renewed first; one that has ended rejoins by its key.
+    private func freshCredentials(for address: RegistryAddress) async throws -> RegistryCredentials? {
+        let kept = try credentials(for: address)
+        guard let kept, let svid = kept.identity?.svid, svid.renewAfter < WallClock.now() else { return kept }
+        let isLapsed = svid.notAfter < WallClock.now()
+        do {
+            let fresh = try await isLapsed ? kept.rejoined(at: address) : kept.renewed(at: address)
+            try IdentityStore(for: address, environment: Environment.variable).store(fresh)
+            return fresh
+        } catch let error as RegistryClientError where !isLapsed && error.code != .certificateRefused {
+            // It is good for a while yet: what is wrong is said by what follows.
+            return kept
+        }
+    }
+
+    var isNamed: Bool {
+        registry != nil || data != nil || Environment.variable("HMS_REGISTRY")?.isEmpty == false
     }
 
     /// What is named, else the first well-known socket that is there.
