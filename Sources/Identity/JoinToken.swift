@@ -25,6 +25,15 @@ public struct JoinToken: Sendable, Equatable, CustomStringConvertible {
         self.secret = secret
     }
 
+    /// A new one, its secret from the system's generator.
+    public static func random(address: String, rootKeyHash: [UInt8]) -> JoinToken {
+        JoinToken(
+            address: address,
+            rootKeyHash: rootKeyHash,
+            secret: (0..<digestBytes).map { _ in UInt8.random(in: 0...255) }
+        )
+    }
+
     /// - Throws: `malformed-token`, without a word of what it says.
     public init(_ text: String) throws(IdentityError) {
         guard text.hasPrefix(Self.prefix), text.utf8.count <= 512,
@@ -69,10 +78,10 @@ public struct JoinToken: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// base64url without padding (RFC 4648 §5).
-enum Base64URL {
+public enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    public static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var index = 0
@@ -87,7 +96,7 @@ enum Base64URL {
     }
 
     /// nil for anything but what ``encode(_:)`` gives: there is one spelling of each value.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0

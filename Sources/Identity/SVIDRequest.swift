@@ -3,11 +3,14 @@ import SwiftASN1
 public import X509
 
 /// A request for a certificate (PKCS #10, RFC 2986), reduced to what the authority takes of it: the public key, proven by
-/// the request's own signature. Names, usages and everything else that it asks for are passed over.
+/// the request's own signature. Its subject and usages are passed over; asking to be an authority, or for another name than
+/// one gets, is refused.
 public struct SVIDRequest: Sendable {
     public let publicKey: Certificate.PublicKey
     /// SHA-256 of the SubjectPublicKeyInfo: the key's lineage begins with it.
     public let keyHash: [UInt8]
+
+    private let askedNames: [GeneralName]
 
     private static let mostBytes = 16 * 1_024
 
@@ -29,8 +32,34 @@ public struct SVIDRequest: Sendable {
         guard request.publicKey.isValidSignature(request.signature, for: request) else {
             throw IdentityError(.badRequest, "the request is not signed by the key that it is for")
         }
-        publicKey = request.publicKey
-        keyHash = try request.publicKey.spkiHash()
+        let asked: Certificate.Extensions?
+        do {
+            asked = try request.attributes.extensionRequest?.extensions
+        } catch {
+            throw IdentityError(.badRequest, "what the request asks for can't be read")
+        }
+        try self.init(request.publicKey, asking: asked)
+    }
+
+    private init(
+        _ publicKey: Certificate.PublicKey,
+        asking extensions: Certificate.Extensions?
+    ) throws(IdentityError) {
+        self.publicKey = publicKey
+        keyHash = try publicKey.spkiHash()
+        if case .isCertificateAuthority? = try? extensions?.basicConstraints {
+            throw IdentityError(.badRequest, "the request asks to be a certificate authority: nobody is made one here")
+        }
+        askedNames = (try? extensions?.subjectAlternativeNames).map { Array($0) } ?? []
+    }
+
+    /// Names are not taken from a request; one that asks for others than it gets is refused, so that nobody is surprised.
+    ///
+    /// - Throws: `bad-request`.
+    public func check(askedNamesAgainst id: SPIFFEID) throws(IdentityError) {
+        for name in askedNames where name != .uniformResourceIdentifier(id.description) {
+            throw IdentityError(.badRequest, "the request asks for the name \(name), and would get \(id) alone")
+        }
     }
 
     /// Makes a request: it names nothing but the key.
@@ -77,6 +106,17 @@ public struct WorkloadKey: Sendable {
 
     public var publicKey: Certificate.PublicKey {
         Certificate.PublicKey(key.publicKey)
+    }
+
+    /// Proof of the key for a request that follows a lapsed certificate.
+    ///
+    /// - Returns: DER of an ECDSA signature over SHA-256.
+    public func proof(ofRejoiningBy request: String) throws(IdentityError) -> [UInt8] {
+        do {
+            return Array(try key.signature(for: RejoinProof.message(request)).derRepresentation)
+        } catch {
+            throw IdentityError(.malformedCertificate, "the key can't sign: \(error)")
+        }
     }
 
     var certificateKey: Certificate.PrivateKey {

@@ -37,6 +37,15 @@ public struct TrustBundle: Sendable, Equatable {
         for root in roots where try root.publicKeyHash() == hash { return true }
         return false
     }
+
+    /// Those of the roots whose key has this hash, and that signed themselves with it; nil where there is none.
+    public func pinned(toRootKeyHash hash: [UInt8]) throws(IdentityError) -> TrustBundle? {
+        var pinned: [Certificate] = []
+        for root in roots where try root.publicKeyHash() == hash {
+            if root.publicKey.isValidSignature(root.signature, for: root) { pinned.append(root) }
+        }
+        return pinned.isEmpty ? nil : try TrustBundle(roots: pinned)
+    }
 }
 
 extension Certificate {

@@ -55,7 +55,7 @@ public struct X509SVID: Sendable, Equatable {
 
     /// `sha256:…` over the leaf's DER: what an instance registers as its `tlsCert`.
     public var fingerprint: String {
-        get throws(IdentityError) { "sha256:" + hexadecimal(SHA256.hash(data: try leaf.der())) }
+        get throws(IdentityError) { try leaf.fingerprint() }
     }
 }
 
@@ -85,6 +85,11 @@ extension Certificate {
     /// As events and `hms-reg cert` show it: lower-case hexadecimal.
     public var serial: String {
         hexadecimal(serialNumber.bytes)
+    }
+
+    /// `sha256:…` over the DER.
+    public func fingerprint() throws(IdentityError) -> String {
+        "sha256:" + hexadecimal(SHA256.hash(data: try der()))
     }
 
     /// When this mesh's authority made it: its `notBefore` lies ``CertificateAuthority/backdating`` before that.

@@ -21,6 +21,16 @@ extension LMDBRecordStore {
         try putIdentity(IdentityRow.key(revocation.subject), IdentityRow.encode(revocation))
     }
 
+    public func token(_ hash: [UInt8]) throws(ViewError) -> TokenRecord? {
+        try identity(IdentityRow.key(token: hash)) { (key, bytes) throws(ViewError) in
+            try IdentityRow.token(key, bytes)
+        }
+    }
+
+    public mutating func put(_ token: TokenRecord) throws(ViewError) {
+        try putIdentity(IdentityRow.key(token: token.hash), IdentityRow.encode(token))
+    }
+
     public mutating func removeLapsedIdentities(before time: Timestamp) throws(ViewError) {
         var lapsed: [[UInt8]] = []
         try converting {
@@ -62,6 +72,7 @@ extension IdentityRow {
         switch key.first.flatMap({ Kind(rawValue: $0) }) {
         case .certificate: try certificate(key, value).notAfter
         case .revokedSerial, .revokedService: try revocation(key, value).until
+        case .token: try token(key, value).expires
         case nil: throw .suspect("a key of identities")
         }
     }

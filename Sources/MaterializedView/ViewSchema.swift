@@ -12,7 +12,7 @@ import RegistryModel
 /// A zero byte stands in no name, so the instances of `a` are a range of their own before those of `a-b`.
 enum ViewSchema {
     /// Another number here makes every older view be rebuilt.
-    static let version: UInt64 = 2
+    static let version: UInt64 = 3
     static let databases: UInt32 = 8
 
     struct Databases: Sendable {

@@ -6,6 +6,16 @@ extension ViewSnapshot {
         try identities(.certificate) { try IdentityRow.certificate($0, $1) }
     }
 
+    /// By the hash of its secret.
+    public func token(_ hash: [UInt8]) throws -> TokenRecord? {
+        try identity(IdentityRow.key(token: hash)) { try IdentityRow.token($0, $1) }
+    }
+
+    /// Join tokens on record, in order of their hashes.
+    public func tokens() throws -> [TokenRecord] {
+        try identities(.token) { try IdentityRow.token($0, $1) }
+    }
+
     /// Everything that is not to be believed any more.
     public func revocations() throws -> [Revocation] {
         try identities(.revokedSerial) { try IdentityRow.revocation($0, $1) }

@@ -14,7 +14,11 @@ public enum Command: Sendable {
     case addExternal(Instance)
     case overrideGuard(GuardOverride)
     /// A certificate that was signed, and goes to whoever asked once this is on record.
-    case issueCertificate(CertificateRecord)
+    case issueCertificate(CertificateRecord, CertificateGrounds)
+    case createToken(TokenRecord)
+    case revokeToken(hash: [UInt8])
+    /// A command of a workload about an instance: it must be of its own key lineage, or new.
+    indirect case owned(Command, lineage: String)
     case revoke(Revocation)
     /// The registry's own decisions: silence, guard, clock, its own life.
     case markUnhealthy(InstanceKey, handle: InstanceHandle)
@@ -22,16 +26,35 @@ public enum Command: Sendable {
     case expire(InstanceKey, handle: InstanceHandle)
     case record(EventKind)
 
+    /// The command itself, whoever's it is.
+    var content: Command {
+        if case .owned(let command, _) = self { command } else { self }
+    }
+
     /// Whether it goes on while the disk is full: it frees room or keeps look-ups true.
     var isAllowedOnFullDisk: Bool {
         switch self {
-        case .register, .setPolicy, .addExternal: false
-        case .issueCertificate, .revoke, .report, .drain, .deregister, .removeService, .removePolicy, .overrideGuard,
+        case .register, .setPolicy, .addExternal, .createToken: false
+        case .owned(let command, _): command.isAllowedOnFullDisk
+        case .issueCertificate, .revoke, .revokeToken, .report, .drain, .deregister, .removeService, .removePolicy,
+            .overrideGuard,
             .markUnhealthy,
             .markProtected, .expire, .record:
             true
         }
     }
+}
+
+/// By what right somebody gets a certificate.
+public enum CertificateGrounds: Sendable, Equatable {
+    /// The operator's own act.
+    case operatorsAct
+    /// A join token, shown from an address at a time.
+    case token(hash: [UInt8], host: String, at: Timestamp)
+    /// The valid certificate that is renewed; the handshake proved its key.
+    case renewal
+    /// A lapsed certificate whose key signed the request.
+    case rejoin(at: Timestamp, window: Duration)
 }
 
 /// One incarnation, as an ETag names it: `"<epoch>-<handle>"`.

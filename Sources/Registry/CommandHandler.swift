@@ -42,8 +42,15 @@ struct CommandHandler: Sendable {
             return try removePolicy(of: name, store)
         case .addExternal(let instance):
             return try addExternal(instance, sequence, store)
-        case .issueCertificate(let certificate):
-            return Decision(events: [.certificateIssued(certificate)], reply: .done)
+        case .issueCertificate(let certificate, let grounds):
+            return try issue(certificate, grounds, store)
+        case .createToken(let token):
+            return Decision(events: [.tokenCreated(token)], reply: .done)
+        case .revokeToken(let hash):
+            return try revokeToken(hash, store)
+        case .owned(let command, let lineage):
+            try checkOwner(of: command, lineage, store)
+            return try decide(command, sequence: sequence, in: store)
         case .revoke(let revocation):
             return try revoke(revocation, store)
         case .overrideGuard(let word):

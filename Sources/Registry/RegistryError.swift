@@ -10,6 +10,12 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let unknownService = Code(description: "unknown-service")
         public static let unknownInstance = Code(description: "unknown-instance")
         public static let unknownCertificate = Code(description: "unknown-certificate")
+        /// The instance is of another key lineage.
+        public static let notYours = Code(description: "not-yours")
+        public static let notAllowed = Code(description: "not-allowed")
+        /// A join token that is unknown, used up, at its end, or for something else.
+        public static let badToken = Code(description: "bad-token")
+        public static let callerRevoked = Code(description: "caller-revoked")
         /// A newer incarnation has taken the instance over, or the ETag is of another epoch.
         public static let superseded = Code(description: "superseded")
         public static let tooManyInstances = Code(description: "too-many-instances")
@@ -43,6 +49,18 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         self.message = message
         self.hint = hint
         self.isRecorded = isRecorded
+    }
+
+    public static func notYours(_ key: InstanceKey) -> RegistryError {
+        RegistryError(
+            .notYours,
+            "\(key) was registered under another key: only whoever did that may change it",
+            hint: "choose another id, or have an operator remove it: hms-reg remove \(key.service) \(key.id)"
+        )
+    }
+
+    static func badToken(_ why: String) -> RegistryError {
+        RegistryError(.badToken, "the join token \(why)", hint: "a new one: hms-reg token create --service NAME")
     }
 
     static func unknownService(_ name: ServiceName) -> RegistryError {

@@ -15,6 +15,8 @@ public final class RegistryMetrics: Sendable {
         case externalServiceRemoved
         case certificateIssued
         case certificateRevoked
+        /// Made, used and revoked.
+        case token
         /// The registry's own life: starts, stops, seals, guard, clock.
         case registry
 
@@ -31,6 +33,7 @@ public final class RegistryMetrics: Sendable {
             case .externalServiceRemoved: "external_service_removed"
             case .certificateIssued: "certificate_issued"
             case .certificateRevoked: "certificate_revoked"
+            case .token: "token"
             case .registry: "registry"
             }
         }
@@ -67,6 +70,7 @@ public final class RegistryMetrics: Sendable {
         case .externalServiceRemoved: .externalServiceRemoved
         case .certificateIssued: .certificateIssued
         case .certificateRevoked: .certificateRevoked
+        case .tokenCreated, .tokenUsed, .tokenRevoked: .token
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
             .registry

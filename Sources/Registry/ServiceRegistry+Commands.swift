@@ -44,7 +44,7 @@ extension ServiceRegistry {
     private func afterwards(_ commands: [Command], _ results: [Result<CommandOutcome, RegistryError>]) {
         for (command, result) in zip(commands, results) {
             guard case .success(let outcome) = result else { continue }
-            switch (command, outcome.reply) {
+            switch (command.content, outcome.reply) {
             case (.register(let registration), .registered(let reply))
             where reply.result == .unchanged || reply.result == .revived:
                 renew(registration.instance.key)

@@ -208,7 +208,9 @@ final class ShardWriter: Sendable {
     }
 
     private func withLease(_ reply: CommandReply, of command: Command) -> CommandReply {
-        guard case .registered(var registration) = reply, case .register(let asked) = command else { return reply }
+        guard case .registered(var registration) = reply, case .register(let asked) = command.content else {
+            return reply
+        }
         let policy = parts.leases.policy(of: asked.instance.key.service, terms: asked.instance.lease)
         registration.ttl = policy?.ttl
         return .registered(registration)

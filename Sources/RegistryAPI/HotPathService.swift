@@ -18,6 +18,7 @@ struct HotPathService: Sendable {
     let registry: ServiceRegistry
     /// Where every request of the doors is counted, hot or not; nil: nobody wants to know.
     let activity: RequestActivity?
+    let ownership: Ownership
 
     var sequence: SequenceNumber {
         registry.sequence
@@ -46,7 +47,7 @@ struct HotPathService: Sendable {
         _ request: Request,
         _ completion: @escaping @Sendable (Reply) -> Void
     ) throws {
-        let command = try RequestBody.registration(request.body, key: key)
+        let command = try ownership.bind(try RequestBody.registration(request.body, key: key), to: request.peer)
         registry.submit([command], actor: request.peer.actor, requestID: request.requestID) { results in
             switch results.first {
             case .success(let outcome)?:
@@ -61,7 +62,7 @@ struct HotPathService: Sendable {
 
     private func registerMany(_ request: Request, _ completion: @escaping @Sendable (Reply) -> Void) throws {
         let parsed = try RequestBody.registrations(request.body)
-        let commands = parsed.compactMap { try? $0.get() }
+        let commands = try parsed.compactMap { try? $0.get() }.map { try ownership.bind($0, to: request.peer) }
         submit(commands[...], request, []) { outcomes in
             completion(ReplyDocuments.bulk(parsed, outcomes, sequence: registry.sequence))
         }
@@ -83,6 +84,7 @@ struct HotPathService: Sendable {
 
     private func heartbeats(_ request: Request, _ completion: @escaping @Sendable (Reply) -> Void) throws {
         let heartbeats = try RequestBody.heartbeats(request.body)
+        try ownership.check(heartbeats, of: request.peer, in: registry)
         registry.heartbeat(heartbeats, actor: request.peer.actor, requestID: request.requestID) { summary, error in
             if let error { return completion(failure(error)) }
             completion(

@@ -4,7 +4,7 @@ import RegistryModel
 /// Who is at the other end of a connection: what he may do, and as whom he goes on record.
 struct Peer: Sendable, Equatable {
     /// What somebody is to the registry, least first.
-    enum Role: Sendable, Equatable {
+    enum Role: Sendable, Equatable, CustomStringConvertible {
         /// Without a certificate: may read the bundle and the health, and ask for a certificate by a token.
         case nobody
         /// A person without a part in running the registry: looks up and watches.
@@ -14,6 +14,16 @@ struct Peer: Sendable, Equatable {
         /// Reads everything, certificates and tokens included; changes nothing.
         case auditor
         case `operator`
+
+        var description: String {
+            switch self {
+            case .nobody: "nobody"
+            case .user: "user"
+            case .workload: "workload"
+            case .auditor: "auditor"
+            case .operator: "operator"
+            }
+        }
     }
 
     var role: Role
@@ -30,8 +40,24 @@ struct Peer: Sendable, Equatable {
         /// SHA-256 of its public key: a renewal's lineage goes back to it.
         var keyHash: [UInt8]
         var lineage: [UInt8]
+        /// `sha256:…` over its DER: an instance's `tlsCert`.
+        var fingerprint: String
+        var role: PersonRole?
         var issuedAt: Timestamp
         var notAfter: Timestamp
+
+        /// As what a renewal follows.
+        var record: CertificateRecord {
+            var record = CertificateRecord(
+                serial: serial,
+                spiffeID: id.description,
+                keyHash: keyHash,
+                lineage: lineage,
+                notAfter: notAfter
+            )
+            record.role = role
+            return record
+        }
     }
 
     static func socket(uid: UInt32) -> Peer {

@@ -9,6 +9,8 @@ final class RegistryAuthority: Sendable {
     private let registry: ServiceRegistry
     private let authority: Mutex<CertificateAuthority>
     private let directory: String
+    /// `host:port` by which the TLS door is reached; nil while there is none.
+    private let door = Mutex<String?>(nil)
     private let observers = Mutex<[@Sendable () -> Void]>([])
 
     /// Opens `DATA/keys`, or makes a new authority there.
@@ -35,6 +37,17 @@ final class RegistryAuthority: Sendable {
         for body in observers.withLock({ $0 }) { body() }
     }
 
+    /// The TLS door is open.
+    func noteDoor(_ address: String) {
+        door.withLock { $0 = address }
+    }
+
+    /// A new join token, for whoever is to come by the TLS door; nil where there is none.
+    func newToken() throws(IdentityError) -> JoinToken? {
+        guard let address = door.withLock({ $0 }) else { return nil }
+        return JoinToken.random(address: address, rootKeyHash: try authority.withLock { $0 }.root.publicKeyHash())
+    }
+
     var bundle: TrustBundle {
         get throws(IdentityError) { try authority.withLock { $0 }.bundle }
     }
@@ -50,22 +63,28 @@ final class RegistryAuthority: Sendable {
         }
     }
 
-    /// Signs a workload's key, and answers once that is on record: no certificate is ever out without.
+    /// Signs somebody's key, and answers once that is on record: no certificate is ever out without.
+    ///
+    /// - Parameter predecessor: the certificate that it renews or follows, whose lineage goes on.
     func issue(
         _ subject: SPIFFEID.Subject,
+        role: PersonRole? = nil,
         for request: SVIDRequest,
+        on grounds: CertificateGrounds,
+        following predecessor: CertificateRecord? = nil,
         _ submit: (Command) async throws -> CommandOutcome
     ) async throws -> (svid: X509SVID, outcome: CommandOutcome) {
-        let now = registry.now().time
-        let svid = try sign(subject, request, now)
-        let record = CertificateRecord(
+        let svid = try sign(subject, request, registry.now().time)
+        var record = CertificateRecord(
             serial: svid.serial,
             spiffeID: svid.id.description,
             keyHash: request.keyHash,
-            lineage: request.keyHash,
+            lineage: predecessor?.lineage ?? request.keyHash,
             notAfter: svid.notAfter
         )
-        return (svid, try await submit(.issueCertificate(record)))
+        record.role = role
+        record.previous = predecessor?.serial ?? ""
+        return (svid, try await submit(.issueCertificate(record, grounds)))
     }
 
     /// A certificate and a new key for the registry's own door, with what they are to be checked by.
@@ -91,6 +110,7 @@ final class RegistryAuthority: Sendable {
     ) throws(IdentityError) -> X509SVID {
         try exclusively { (authority) throws(IdentityError) in
             let id = SPIFFEID(trustDomain: authority.trustDomain, subject: subject)
+            try request.check(askedNamesAgainst: id)
             return try authority.issue(id, for: request.publicKey, now: now)
         }
     }

@@ -13,6 +13,7 @@ struct RegistryRoutes: Sendable {
     let connections: Connections
     let door: Door
     let readiness: Readiness
+    let rejoinWindow: Duration
 
     /// Methods by path, for 405 and its `Allow`.
     static func responder(
@@ -20,14 +21,16 @@ struct RegistryRoutes: Sendable {
         authority: RegistryAuthority,
         connections: Connections,
         door: Door,
-        readiness: Readiness
+        readiness: Readiness,
+        rejoinWindow: Duration
     ) -> some HTTPResponder<Context> {
         let routes = RegistryRoutes(
             registry: registry,
             authority: authority,
             connections: connections,
             door: door,
-            readiness: readiness
+            readiness: readiness,
+            rejoinWindow: rejoinWindow
         )
         let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
         routes.addOperations(to: router)
@@ -41,7 +44,11 @@ struct RegistryRoutes: Sendable {
             routes.addWatch(to: router)
             routes.addTrustBundle(to: router)
         }
-        if door == .operators || door == .tls { routes.addCertificates(to: router) }
+        if door == .operators || door == .tls {
+            routes.addCertificates(to: router)
+            routes.addTokens(to: router)
+            routes.addIdentity(to: router)
+        }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
@@ -103,6 +110,7 @@ struct RegistryRoutes: Sendable {
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
             (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
             (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
+            (["v1", "tokens"], "GET, POST"), (["v1", "whoami"], "GET"), (["v1", "tokens", "*"], "DELETE"),
         ]
         let path = RequestTarget(request.uri.path)?.path ?? []
         let match = known.first { shape, _ in
@@ -128,7 +136,7 @@ struct RegistryContext: RequestContext {
 struct RoutedRequest: Sendable {
     let request: Request
     let target: RequestTarget
-    let peer: Peer
+    var peer: Peer
     private let parameters: Parameters
 
     init(_ request: Request, from peer: Peer, parameters: Parameters = Parameters()) {
@@ -171,7 +179,7 @@ struct RoutedRequest: Sendable {
     /// Carries out a command in the name of the connection's peer.
     func submit(_ command: Command, to registry: ServiceRegistry) async throws -> CommandOutcome {
         try await registry.submit(
-            command,
+            try Ownership().bind(command, to: peer),
             actor: peer.actor,
             requestID: RequestLimits.requestID(header("x-request-id"))
         )

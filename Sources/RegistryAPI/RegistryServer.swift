@@ -6,7 +6,7 @@ public import Logging
 import NIOCore
 import NIOPosix
 public import Registry
-import RegistryModel
+public import RegistryModel
 import ServiceLifecycle
 import Synchronization
 import UnixSignals
@@ -25,6 +25,10 @@ public struct RegistryServer: Sendable {
         public var mayListenElsewhere = false
         /// DNS names of the TLS door's certificate, beside `registry.<trust domain>`.
         public var names: [String]
+        /// Where workloads may advertise themselves beside the address that they come from.
+        public var advertiseAllow: [IPRange] = []
+        /// A lapsed certificate's key is good for one new one for this long.
+        public var rejoinWindow = Projection.rejoinWindow
         /// `host:port` of the plain door.
         public var plainListen: ListenAddress?
         public var metricsListen: ListenAddress?
@@ -126,6 +130,7 @@ public struct RegistryServer: Sendable {
         for (index, door) in doors.enumerated() {
             services.append(
                 application(door, tls, registry, authority, connections, readiness, activity, group) { address in
+                    if door.door == .tls, let address { authority.noteDoor(publicAddress(address)) }
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady(at: addresses)
                     ready(
@@ -162,6 +167,15 @@ public struct RegistryServer: Sendable {
         }
         for door in doors { door.address.removeSocket() }
         try await group.shutdownGracefully()
+    }
+
+    /// How the TLS door is reached from elsewhere: by its first name, else its address, else this machine's name.
+    private func publicAddress(_ bound: String) -> String {
+        guard let colon = bound.lastIndex(of: ":") else { return bound }
+        let port = bound[colon...]
+        if let name = options.names.first { return name + port }
+        let isWildcard = bound[..<colon] == "0.0.0.0" || bound[..<colon] == "[::]"
+        return isWildcard ? MachineName.current + port : bound
     }
 
     private func openDoors(onAnyPort: Bool) throws -> [ListenDoor] {
@@ -221,18 +235,20 @@ public struct RegistryServer: Sendable {
         )
         let peers = door.door == .tls ? tls.map { .tls($0) } ?? plain : plain
         let socketGroup = options.socketGroup
+        let ownership = Ownership(advertiseAllow: options.advertiseAllow)
         return Application(
             responder: RegistryRoutes.responder(
                 registry: registry,
                 authority: authority,
                 connections: connections,
                 door: door.door,
-                readiness: readiness
+                readiness: readiness,
+                rejoinWindow: options.rejoinWindow
             ),
             server: HTTPServerBuilder { responder in
                 RegistryChannel(
                     responder: responder,
-                    service: HotPathService(registry: registry, activity: activity),
+                    service: HotPathService(registry: registry, activity: activity, ownership: ownership),
                     door: door.door,
                     peers: peers,
                     connections: connections

@@ -25,14 +25,10 @@ extension RegistryRoutes {
         }
     }
 
-    /// Issuing and revoking: the operator's.
+    /// Issuing is for whoever has a right to it, revoking the operator's.
     func addCertificates(to router: Router<Context>) {
-        on(router, .post, "/v1/certificates") { request in
-            let (subject, csr) = try Self.certificateRequest(try await request.body())
-            let (svid, outcome) = try await authority.issue(subject, for: csr) { command in
-                try await request.submit(command, to: registry)
-            }
-            return Self.issued(svid, try svid.pem, outcome)
+        on(router, .post, "/v1/certificates", for: .anyone) { request in
+            try await issue(try CertificateRequestBody(try await request.body()), request)
         }
         on(router, .get, "/v1/certificates", for: .auditors) { _ in try certificates() }
         on(router, .post, "/v1/certificates/deny") { request in
@@ -61,29 +57,6 @@ extension RegistryRoutes {
 
     // MARK: Requests
 
-    private static func certificateRequest(_ body: ByteBuffer) throws -> (SPIFFEID.Subject, SVIDRequest) {
-        var service: String?
-        var user: String?
-        var csr: String?
-        try RequestBody.parse(body) { (reader) throws(RegistryModelError) in
-            try reader.object { (reader, key) throws(RegistryModelError) in
-                switch key {
-                case "service": service = try reader.string()
-                case "user": user = try reader.string()
-                case "csr": csr = try reader.string()
-                default: throw Registration.unknownMember(key, among: ["service", "user", "csr"])
-                }
-            }
-        }
-        guard let csr else { throw RegistryModelError(.missingField, "csr is missing: PEM of a request") }
-        let request = try SVIDRequest(pem: csr)
-        switch (service, user) {
-        case (let service?, nil): return (.service(try ServiceName(service)), request)
-        case (nil, let user?): return (.user(try Login(user)), request)
-        default: throw RegistryModelError(.missingField, "service or user is due, one of them")
-        }
-    }
-
     private static func denial(_ body: ByteBuffer, now: Timestamp) throws -> (ServiceName, Timestamp) {
         var service: ServiceName?
         var before: Timestamp?
@@ -106,21 +79,6 @@ extension RegistryRoutes {
     }
 
     // MARK: Answers
-
-    private static func issued(_ svid: X509SVID, _ pem: String, _ outcome: CommandOutcome) -> Reply {
-        var json = JSONWriter(reservingCapacity: 2_048)
-        json.beginObject()
-        json.member("serial", svid.serial)
-        json.member("spiffeId", svid.id.description)
-        json.member("certificate", pem)
-        json.member("notAfter", svid.notAfter)
-        json.member("renewAfter", svid.renewAfter)
-        json.member("sequence", outcome.sequence.rawValue)
-        json.endObject()
-        var reply = Reply(json: json, at: outcome)
-        reply.status = 201
-        return reply
-    }
 
     private func certificates() throws -> Reply {
         try registry.view.read { (snapshot) throws -> Reply in

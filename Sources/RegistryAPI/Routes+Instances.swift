@@ -8,11 +8,11 @@ extension RegistryRoutes {
     func addInstances(to router: Router<Context>) {
         let path = "/v1/services/:service/instances/:id"
         on(router, .get, path) { request in try instance(try request.instanceKey()) }
-        on(router, .delete, path) { request in
+        on(router, .delete, path, for: .owners) { request in
             let command = Command.deregister(try request.instanceKey(), ifMatch: try request.ifMatch())
             return ReplyDocuments.deregistered(try await request.submit(command, to: registry))
         }
-        on(router, .post, path + "/drain") { request in
+        on(router, .post, path + "/drain", for: .owners) { request in
             let key = try request.instanceKey()
             let command = Command.drain(key, ifMatch: try request.ifMatch())
             return ReplyDocuments.health(key, try await request.submit(command, to: registry))

@@ -96,11 +96,13 @@ final class TLSDoor: Sendable {
             serial: serial,
             keyHash: keyHash,
             lineage: record?.lineage ?? keyHash,
+            fingerprint: try leaf.fingerprint(),
+            role: record?.role,
             issuedAt: leaf.issuedAt,
             notAfter: leaf.endsAt
         )
         let peer = Peer(
-            role: credential.role(record),
+            role: credential.asPeer,
             actor: Actor(.spiffeID(id.description), peer: place),
             host: host,
             certificate: credential
@@ -137,10 +139,12 @@ extension ServerIdentity {
 
 extension Peer.Credential {
     /// A workload is what its certificate says; a person's part in running the registry is on record, not in it.
-    fileprivate func role(_ record: CertificateRecord?) -> Peer.Role {
-        switch id.subject {
-        case .service(let name): .workload(name, lineage: hexadecimal(lineage))
-        case .user: .user
+    fileprivate var asPeer: Peer.Role {
+        switch (id.subject, role) {
+        case (.service(let name), _): .workload(name, lineage: hexadecimal(lineage))
+        case (.user, .operator): .operator
+        case (.user, .auditor): .auditor
+        case (.user, nil): .user
         }
     }
 }

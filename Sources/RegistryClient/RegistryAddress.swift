@@ -1,24 +1,32 @@
 import RegistryModel
 
-/// Where a registry listens: its operator's socket, or its plain door on loopback.
+/// Where a registry listens: its operator's socket, its TLS door, or its plain door on loopback.
 public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
     package enum Place: Hashable, Sendable {
         case socket(path: String)
         case tcp(host: String, port: Int)
+        case tls(host: String, port: Int)
     }
 
     package let place: Place
 
-    /// `unix:/path/regd.sock` or `http://127.0.0.1:9001`
+    /// `unix:/path/regd.sock`, `https://reg.gov.local:9000`, the same without `https://`, or `http://127.0.0.1:9001`
     ///
     /// - Throws: `bad-address`, with the forms.
     public init(_ text: String) throws(RegistryClientError) {
         if text.hasPrefix("unix:") {
             try self.init(socket: String(text.dropFirst(5)))
         } else if text.hasPrefix("http://") {
-            try self.init(authority: text.dropFirst(7), text)
+            let (host, port) = try Self.authority(text.dropFirst(7), text)
+            guard host == "localhost" || host == "::1" || host.hasPrefix("127.") else {
+                throw Self.bad(text, "is not on this machine: without TLS a registry is reached on loopback only")
+            }
+            self.init(place: .tcp(host: host, port: port))
+        } else if text.hasPrefix("https://") || !text.contains("://") {
+            let (host, port) = try Self.authority(text.hasPrefix("https://") ? text.dropFirst(8) : text[...], text)
+            self.init(place: .tls(host: host, port: port))
         } else {
-            throw Self.bad(text, "is neither unix:PATH nor http://HOST:PORT")
+            throw Self.bad(text, "is neither unix:PATH nor https://HOST:PORT")
         }
     }
 
@@ -30,23 +38,44 @@ public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
         place = .socket(path: path)
     }
 
-    private init(authority: Substring, _ text: String) throws(RegistryClientError) {
+    private init(place: Place) {
+        self.place = place
+    }
+
+    private static func authority(
+        _ authority: Substring,
+        _ text: String
+    ) throws(RegistryClientError) -> (host: String, port: Int) {
         let authority = authority.hasSuffix("/") ? authority.dropLast() : authority
         guard let colon = authority.lastIndex(of: ":"),
             let port = UInt16(authority[authority.index(after: colon)...]), port != 0
         else { throw Self.bad(text, "names no port") }
         var host = authority[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard host == "localhost" || host == "::1" || host.hasPrefix("127.") else {
-            throw Self.bad(text, "is not on this machine: without TLS a registry is reached on loopback only")
+        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else {
+            throw Self.bad(text, "names no host")
         }
-        place = .tcp(host: String(host), port: Int(port))
+        return (String(host), Int(port))
+    }
+
+    /// Whether it is a TLS door, to which credentials belong.
+    public var isTLS: Bool {
+        if case .tls = place { true } else { false }
+    }
+
+    /// `host:port`, or the socket's path: by which an identity is kept.
+    public var authority: String {
+        switch place {
+        case .socket(let path): path
+        case .tcp, .tls: host
+        }
     }
 
     public var description: String {
         switch place {
         case .socket(let path): "unix:\(path)"
-        case .tcp(let host, let port): host.contains(":") ? "http://[\(host)]:\(port)" : "http://\(host):\(port)"
+        case .tcp: "http://\(host)"
+        case .tls: "https://\(host)"
         }
     }
 
@@ -54,7 +83,8 @@ public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
     var host: String {
         switch place {
         case .socket: "localhost"
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .tcp(let host, let port), .tls(let host, let port):
+            host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         }
     }
 
@@ -62,7 +92,7 @@ public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
         RegistryClientError(
             .badAddress,
             "the registry's address \(text.prefix(200)) \(why)",
-            hint: "for example unix:/run/hms/regd.sock or http://127.0.0.1:9001"
+            hint: "for example unix:/run/hms/regd.sock or https://reg.gov.local:9000"
         )
     }
 }

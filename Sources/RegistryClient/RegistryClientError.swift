@@ -17,6 +17,15 @@ public struct RegistryClientError: Error, Sendable, Equatable, CustomStringConve
         /// It answered what no registry answers.
         public static let malformedAnswer = Code("malformed-answer")
         /// Text that is no address of a registry.
+        /// It is not the registry that is meant, or can't prove it: its root was not pinned.
+        public static let untrustedRegistry = Code("untrusted-registry")
+        /// It does not believe this side's certificate.
+        public static let certificateRefused = Code("certificate-refused")
+        public static let notAllowed = Code("not-allowed")
+        /// An instance of another key lineage.
+        public static let notYours = Code("not-yours")
+        /// A join token that is unknown, used up, at its end, or for something else.
+        public static let badToken = Code("bad-token")
         public static let badAddress = Code("bad-address")
         public static let unknownService = Code("unknown-service")
         public static let unknownInstance = Code("unknown-instance")

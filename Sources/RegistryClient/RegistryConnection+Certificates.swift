@@ -1,3 +1,4 @@
+public import Identity
 import NIOHTTP1
 public import RegistryModel
 
@@ -8,6 +9,17 @@ public struct IssuedCertificate: Sendable, Equatable {
     /// PEM: the leaf, then its issuer.
     public var certificate = ""
     public var notAfter = Timestamp(rawValue: 0)
+    /// Of a person; empty for none.
+    public var role = ""
+}
+
+/// By what right a certificate is asked for.
+public enum IssuingGrounds: Sendable {
+    /// The connection's own: an operator's socket or certificate, or the certificate that is renewed.
+    case connection
+    case token(JoinToken)
+    /// A lapsed certificate with its issuer, PEM, and proof of its key (``WorkloadKey/proof(ofRejoiningBy:)``).
+    case rejoin(certificate: String, proof: [UInt8])
 }
 
 /// A certificate that is on record.
@@ -51,24 +63,56 @@ extension RegistryConnection {
         }
     }
 
-    /// Has a key signed for a service.
+    /// Has a key signed for a service, by the operator's act.
     ///
     /// - Parameter request: PEM of a certificate signing request.
     public func issueCertificate(
         service: ServiceName,
         request: String
     ) async throws(RegistryClientError) -> IssuedCertificate {
+        try await issueCertificate(for: .service(service), request: request)
+    }
+
+    /// Has a key signed.
+    ///
+    /// - Parameters:
+    ///   - request: PEM of a certificate signing request.
+    ///   - grounds: by what right; left out, by the connection's own certificate or socket.
+    ///   - role: of a person, for an operator who issues it.
+    public func issueCertificate(
+        for subject: SPIFFEID.Subject,
+        request: String,
+        on grounds: IssuingGrounds = .connection,
+        role: PersonRole? = nil
+    ) async throws(RegistryClientError) -> IssuedCertificate {
+        var headers: [(name: String, value: String)] = []
         var json = JSONWriter()
         json.beginObject()
-        json.member("service", service.description)
+        switch subject {
+        case .service(let service): json.member("service", service.description)
+        case .user(let login): json.member("user", login.description)
+        }
         json.member("csr", request)
+        if let role { json.member("role", role.description) }
+        switch grounds {
+        case .connection: break
+        case .token(let token): headers.append(("authorization", "Bearer \(token.text)"))
+        case .rejoin(let certificate, let proof):
+            json.key("rejoin")
+            json.beginObject()
+            json.member("certificate", certificate)
+            json.member("proof", Base64URL.encode(proof))
+            json.endObject()
+        }
         json.endObject()
-        return try await send(.POST, "/v1/certificates", body: json.bytes).read { (json) throws(RegistryModelError) in
+        let answer = try await send(.POST, "/v1/certificates", headers: headers, body: json.bytes)
+        return try answer.read { (json) throws(RegistryModelError) in
             var issued = IssuedCertificate()
             try json.object { (json, name) throws(RegistryModelError) in
                 switch name {
                 case "serial": issued.serial = try json.string()
                 case "spiffeId": issued.spiffeID = try json.string()
+                case "role": issued.role = try json.string()
                 case "certificate": issued.certificate = try json.string()
                 case "notAfter": issued.notAfter = try json.timestamp()
                 default: try json.skip()

@@ -30,14 +30,27 @@ public struct RegistryConnection: Sendable {
 
     /// Connects for the time of `body`.
     ///
-    /// - Throws: `unreachable` where nobody answers; whatever `body` throws.
+    /// - Parameter credentials: for a TLS door, and only for one.
+    /// - Throws: `unreachable` where nobody answers; `untrusted-registry` where somebody else does; whatever `body` throws.
     public static func withConnection<R: Sendable>(
         to address: RegistryAddress,
+        credentials: RegistryCredentials? = nil,
         timeout: Duration = defaultTimeout,
         isolation: isolated (any _Concurrency.Actor)? = #isolation,
         _ body: (RegistryConnection) async throws -> R
     ) async throws -> R {
-        let channel = try await connect(to: address) { channel in
+        let transport = try transport(to: address, credentials)
+        return try await withConnection(to: address, over: transport, timeout: timeout, isolation: isolation, body)
+    }
+
+    static func withConnection<R: Sendable>(
+        to address: RegistryAddress,
+        over transport: RegistryTransport,
+        timeout: Duration = defaultTimeout,
+        isolation: isolated (any _Concurrency.Actor)? = #isolation,
+        _ body: (RegistryConnection) async throws -> R
+    ) async throws -> R {
+        let channel = try await connect(to: address, over: transport) { channel in
             channel.eventLoop.makeCompletedFuture {
                 let operations = channel.pipeline.syncOperations
                 try operations.addHTTPClientHandlers()
@@ -98,29 +111,76 @@ public struct RegistryConnection: Sendable {
             return response
         } catch {
             deadline.cancel()
-            throw RegistryClientError(
-                .interrupted,
-                "the registry at \(address) ended the connection before it had answered",
-                hint: "whether it did what was asked is not known: look before you try again"
-            )
+            throw RegistryClientError(tls: error, at: address)
+                ?? RegistryClientError(
+                    .interrupted,
+                    "the registry at \(address) ended the connection before it had answered",
+                    hint: "whether it did what was asked is not known: look before you try again"
+                )
         }
     }
 
+    /// No program speaks to a registry on the network whose root it has not pinned.
+    static func transport(
+        to address: RegistryAddress,
+        _ credentials: RegistryCredentials?
+    ) throws(RegistryClientError) -> RegistryTransport {
+        guard address.isTLS else { return .plain }
+        guard let credentials else {
+            throw RegistryClientError(
+                .untrustedRegistry,
+                "the registry at \(address) is not known here: its root was never pinned",
+                hint: "hms-reg login --registry \(address.authority) with a token in HMS_TOKEN, or --ca FILE"
+            )
+        }
+        return .tls(credentials)
+    }
+
+    /// The address of this machine that the connection goes out from.
+    public var localHost: String? {
+        channel.localAddress?.ipAddress
+    }
+
+    /// Connects, and returns once the other end has been judged.
     static func connect<Connected: Sendable>(
         to address: RegistryAddress,
+        over transport: RegistryTransport,
         _ initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Connected>
     ) async throws(RegistryClientError) -> Connected {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(TimeAmount(connectTimeout))
+        let initialize = { @Sendable (channel: any Channel) -> EventLoopFuture<(Connected, EventLoopFuture<Void>)> in
+            do {
+                let judged = try transport.addHandlers(to: channel)
+                return initialize(channel).map { ($0, judged) }
+            } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }
+        let (connected, judged): (Connected, EventLoopFuture<Void>)
         do {
             switch address.place {
             case .socket(let path):
-                return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize)
-            case .tcp(let host, let port):
-                return try await bootstrap.connect(host: host, port: port, channelInitializer: initialize)
+                (connected, judged) = try await bootstrap.connect(
+                    unixDomainSocketPath: path,
+                    channelInitializer: initialize
+                )
+            case .tcp(let host, let port), .tls(let host, let port):
+                (connected, judged) = try await bootstrap.connect(
+                    host: host,
+                    port: port,
+                    channelInitializer: initialize
+                )
             }
         } catch {
             throw RegistryClientError(.unreachable, "nobody answers at \(address): \(reason(error))")
+        }
+        do {
+            try await judged.get()
+            return connected
+        } catch {
+            throw RegistryClientError(tls: error, at: address)
+                ?? RegistryClientError(.unreachable, "nobody speaks TLS at \(address)")
         }
     }
 

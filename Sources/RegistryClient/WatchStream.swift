@@ -29,11 +29,19 @@ public struct WatchStream: Sendable {
     static let silence = TimeAmount.seconds(25)
 
     private let address: RegistryAddress
+    private let credentials: @Sendable () -> RegistryCredentials?
     private let path: String
 
-    /// - Parameter services: none: all.
-    public init(address: RegistryAddress, services: [ServiceName]) {
+    /// - Parameters:
+    ///   - credentials: for a TLS door; asked for anew at each connection, since certificates are renewed meanwhile.
+    ///   - services: none: all.
+    public init(
+        address: RegistryAddress,
+        credentials: @escaping @Sendable () -> RegistryCredentials? = { nil },
+        services: [ServiceName]
+    ) {
         self.address = address
+        self.credentials = credentials
         let names = services.isEmpty ? ["*"] : services.map(\.description)
         path = "/v1/watch?" + names.map { "service=\($0)" }.joined(separator: "&")
     }
@@ -100,6 +108,8 @@ public struct WatchStream: Sendable {
             // Reset.
         } catch is HTTPParserError {
             // Cut off in the middle of a chunk.
+        } catch {
+            throw RegistryClientError(tls: error, at: address) ?? error
         }
         if let refusal { throw RegistryClientError(problem: refusal.body, status: refusal.status) }
         throw RegistryClientError(.interrupted, "the registry at \(address) ended the watch")
@@ -119,7 +129,8 @@ public struct WatchStream: Sendable {
     /// A channel whose answer is read as fast as it is taken: a slow watcher slows the registry's side of its own
     /// connection, and nothing piles up here.
     private func open() async throws -> NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart> {
-        try await RegistryConnection.connect(to: address) { channel in
+        let transport = try RegistryConnection.transport(to: address, credentials())
+        return try await RegistryConnection.connect(to: address, over: transport) { channel in
             channel.eventLoop.makeCompletedFuture {
                 let operations = channel.pipeline.syncOperations
                 try operations.addHandler(IdleStateHandler(readTimeout: Self.silence))

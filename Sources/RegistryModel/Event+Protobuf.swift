@@ -209,6 +209,15 @@ extension EventKind {
             .operatorOverride(.with { $0.guard = word == .release ? .release : .hold })
         case .certificateIssued(let certificate): .certificateIssued(certificate.message)
         case .certificateRevoked(let revocation): .certificateRevoked(revocation.message)
+        case .tokenCreated(let token): .tokenCreated(token.message)
+        case .tokenUsed(let hash, let serial):
+            .tokenUsed(
+                .with {
+                    $0.hash = .init(hash)
+                    $0.serial = serial
+                }
+            )
+        case .tokenRevoked(let hash): .tokenRevoked(.with { $0.hash = .init(hash) })
         case .unknown: nil
         }
     }
@@ -287,6 +296,9 @@ extension EventKind {
             }
         case .certificateIssued(let it): self = .certificateIssued(try CertificateRecord(it))
         case .certificateRevoked(let it): self = .certificateRevoked(try Revocation(it))
+        case .tokenCreated(let it): self = .tokenCreated(try TokenRecord(it))
+        case .tokenUsed(let it): self = .tokenUsed(hash: try digest(it.hash), serial: it.serial)
+        case .tokenRevoked(let it): self = .tokenRevoked(hash: try digest(it.hash))
         case nil: self = .unknown
         }
     }

@@ -58,6 +58,10 @@ public enum EventKind: Sendable, Equatable {
     case guardOverridden(GuardOverride)
     case certificateIssued(CertificateRecord)
     case certificateRevoked(Revocation)
+    case tokenCreated(TokenRecord)
+    /// The serial number is that of the certificate that it was used for.
+    case tokenUsed(hash: [UInt8], serial: String)
+    case tokenRevoked(hash: [UInt8])
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }

@@ -68,10 +68,19 @@ public enum Projection {
             try store.put(registry)
         case .guardOverridden(let word):
             try overrideGuard(word, event, &store)
-        case .certificateIssued(let certificate): try store.put(certificate)
+        case .certificateIssued(let certificate): try issue(certificate, &store)
         case .certificateRevoked(let revocation):
             try store.put(revocation)
             changes.append(.deniedChanged)
+        case .tokenCreated(let token): try store.put(token)
+        case .tokenUsed(let hash, _):
+            guard var token = try store.token(hash) else { return }
+            token.used &+= 1
+            try store.put(token)
+        case .tokenRevoked(let hash):
+            guard var token = try store.token(hash) else { return }
+            token.isRevoked = true
+            try store.put(token)
         case .registryStarted, .beatsSealed:
             try removeStaleServices(event, &store)
             try store.removeLapsedIdentities(before: event.time.advanced(by: .zero - rejoinWindow))
@@ -145,6 +154,16 @@ public enum Projection {
         state.modified = event.sequence
         try store.update(change.key, state)
         changes.append(.upserted(change.key))
+    }
+
+    private static func issue<Store: RecordStore>(
+        _ certificate: CertificateRecord,
+        _ store: inout Store
+    ) throws(Store.Failure) {
+        try store.put(certificate)
+        guard certificate.grounds == .rejoin, var lapsed = try store.certificate(certificate.previous) else { return }
+        lapsed.isSpent = true
+        try store.put(lapsed)
     }
 
     private static func setPolicy<Store: RecordStore>(

@@ -129,7 +129,10 @@ public protocol RecordStore {
     mutating func put(_ certificate: CertificateRecord) throws(Failure)
     func revocation(_ subject: Revocation.Subject) throws(Failure) -> Revocation?
     mutating func put(_ revocation: Revocation) throws(Failure)
-    /// Forgets certificates and revocations that ended before `time`.
+    /// By the hash of its secret.
+    func token(_ hash: [UInt8]) throws(Failure) -> TokenRecord?
+    mutating func put(_ token: TokenRecord) throws(Failure)
+    /// Forgets certificates, revocations and tokens that ended before `time`.
     mutating func removeLapsedIdentities(before time: Timestamp) throws(Failure)
 
     func registry() throws(Failure) -> RegistryRecord

@@ -7,11 +7,17 @@ struct ChangeTicker {
     private static let longest = 5
 
     let address: RegistryAddress
+    let registry: RegistryOptions
 
     func run(_ draw: () async throws -> Void) async throws {
         let hasChanged = ChangeFlag()
-        let watching = Task { [address] in
-            try await WatchStream(address: address, services: []).run(
+        let watching = Task { [address, registry] in
+            let stream = WatchStream(
+                address: address,
+                credentials: { try? registry.credentials(for: address) },
+                services: []
+            )
+            try await stream.run(
                 onConnection: { _ in hasChanged.set() },
                 onMessage: { _, _ in hasChanged.set() }
             )

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Identity
+import RegistryClient
 import RegistryModel
 import Terminal
 
@@ -42,5 +44,9 @@ func checked<R>(_ body: () throws -> R) throws -> R {
         return try body()
     } catch let error as RegistryModelError {
         throw CommandError(error.message, exitCode: .usage)
+    } catch let error as IdentityError {
+        throw CommandError(error.message, exitCode: .usage)
+    } catch let error as RegistryClientError {
+        throw CommandError(error.message, hint: error.hint, exitCode: .usage)
     }
 }

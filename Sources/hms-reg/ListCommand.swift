@@ -38,7 +38,7 @@ struct ListCommand: AsyncParsableCommand {
             return
         }
         try await registry.withConnection { connection in
-            try await ChangeTicker(address: connection.address).run {
+            try await ChangeTicker(address: connection.address, registry: registry).run {
                 let list = try await connection.services()
                 if Output.isOutputTerminal, !options.json { output.write("\u{1B}[H\u{1B}[J") }
                 print(list, to: output)

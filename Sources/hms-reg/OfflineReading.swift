@@ -56,12 +56,3 @@ extension OfflineRegistry {
         }
     }
 }
-
-/// This machine's wall clock: for "ago" where no registry tells its own.
-enum WallClock {
-    static func now() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(rawValue: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
-    }
-}

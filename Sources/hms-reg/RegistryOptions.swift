@@ -1,4 +1,6 @@
 import ArgumentParser
+import Glibc
+import Identity
 import MeshManifest
 import Registry
 import RegistryClient
@@ -9,7 +11,7 @@ import Terminal
 struct RegistryOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "unix:PATH of the daemon's socket, or http://HOST:PORT of its plain door.",
+            "https://HOST:PORT of the registry, unix:PATH of its socket, or http://HOST:PORT of its plain door.",
             valueName: "address"
         )
     )
@@ -23,8 +25,16 @@ struct RegistryOptions: ParsableArguments {
     )
     var data: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "PEM of the registry's root, instead of what hms-reg login keeps.",
+            valueName: "file"
+        )
+    )
+    var ca: String?
+
     /// Those with a value that may stand before the subcommand.
-    static let valueOptions: Set<String> = ["--registry", "--data", "--color"]
+    static let valueOptions: Set<String> = ["--registry", "--data", "--ca", "--color"]
 
     func validate() throws {
         if registry != nil, data != nil {
@@ -37,7 +47,12 @@ struct RegistryOptions: ParsableArguments {
     /// - Throws: whatever `body` throws, in words for people; exit code 3 where no registry answers.
     func withConnection<R: Sendable>(_ body: (RegistryConnection) async throws -> R) async throws -> R {
         do {
-            return try await RegistryConnection.withConnection(to: try address(), body)
+            let address = try address()
+            return try await RegistryConnection.withConnection(
+                to: address,
+                credentials: try await freshCredentials(for: address),
+                body
+            )
         } catch let error as RegistryClientError {
             throw CommandError(error, isData: data != nil)
         }
@@ -62,6 +77,41 @@ struct RegistryOptions: ParsableArguments {
         } catch let error as RegistryClientError {
             throw CommandError(error, isData: true)
         }
+    }
+
+    /// What hms-reg login has kept, with the roots of `--ca` where they are named.
+    func credentials(for address: RegistryAddress) throws -> RegistryCredentials? {
+        guard address.isTLS else { return nil }
+        var credentials = try IdentityStore(for: address, environment: Environment.variable).load()
+        guard let ca else { return credentials }
+        let bundle: TrustBundle
+        do {
+            bundle = try TrustBundle(pem: try TextFile.contents(of: ca))
+        } catch let error as IdentityError {
+            throw CommandError("\(ca): \(error.message)", exitCode: .usage)
+        }
+        credentials = credentials ?? RegistryCredentials(bundle: bundle)
+        credentials?.bundle = bundle
+        return credentials
+    }
+
+    /// A certificate a third of whose life is over is renewed first; one that has ended rejoins by its key.
+    private func freshCredentials(for address: RegistryAddress) async throws -> RegistryCredentials? {
+        let kept = try credentials(for: address)
+        guard let kept, let svid = kept.identity?.svid, svid.renewAfter < WallClock.now() else { return kept }
+        let isLapsed = svid.notAfter < WallClock.now()
+        do {
+            let fresh = try await isLapsed ? kept.rejoined(at: address) : kept.renewed(at: address)
+            try IdentityStore(for: address, environment: Environment.variable).store(fresh)
+            return fresh
+        } catch let error as RegistryClientError where !isLapsed && error.code != .certificateRefused {
+            // It is good for a while yet: what is wrong is said by what follows.
+            return kept
+        }
+    }
+
+    var isNamed: Bool {
+        registry != nil || data != nil || Environment.variable("HMS_REGISTRY")?.isEmpty == false
     }
 
     /// What is named, else the first well-known socket that answers.
@@ -99,7 +149,9 @@ extension CommandError {
                 : "is it up? start it: hms-regd --data DIR"
             self.init("Could not reach the registry", reasons: [error.message], hint: hint, exitCode: .unreachable)
         case .interrupted: self.init(error.message, hint: error.hint, exitCode: .unreachable)
-        case .readOnlyDoor: self.init(error.message, hint: error.hint, exitCode: .notAllowed)
+        case .untrustedRegistry: self.init(error.message, hint: error.hint, exitCode: .unreachable)
+        case .readOnlyDoor, .notAllowed, .certificateRefused, .notYours, .badToken:
+            self.init(error.message, hint: error.hint, exitCode: .notAllowed)
         case .badRequest, .badAddress: self.init(error.message, hint: error.hint, exitCode: .usage)
         case .unknownService:
             let hint = error.nearest.first.map { "did you mean \($0)? all names: hms-reg list" }

@@ -30,7 +30,12 @@ struct WatchCommand: AsyncParsableCommand {
         // Nobody there at the start is an error; later it is waited for.
         try await registry.withConnection { _ in }
         do {
-            try await WatchStream(address: address, services: names).run(
+            let stream = WatchStream(
+                address: address,
+                credentials: { try? registry.credentials(for: address) },
+                services: names
+            )
+            try await stream.run(
                 onConnection: { connection in
                     guard case .lost(let error) = connection else { return }
                     output.note(

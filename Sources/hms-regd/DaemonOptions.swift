@@ -25,6 +25,23 @@ struct DaemonOptions: ParsableArguments {
     var name: [String] = []
 
     @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Services may advertise addresses inside this range, beside the one that they connect from; once for each.",
+            valueName: "cidr"
+        )
+    )
+    var advertiseAllow: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How long after its end a certificate's key is good for one new certificate (default: 7d).",
+            valueName: "duration"
+        )
+    )
+    var rejoinWindow: String?
+
+    @Option(
         help: ArgumentHelp(
             "Read-only door without TLS, on loopback: look-ups, watches and metrics (default: none).",
             valueName: "host:port"
@@ -121,6 +138,8 @@ struct DaemonOptions: ParsableArguments {
     var given: [(name: String, value: String?)] {
         [
             ("data", data), ("listen", listen), ("name", name.isEmpty ? nil : name.joined(separator: ",")),
+            ("advertise-allow", advertiseAllow.isEmpty ? nil : advertiseAllow.joined(separator: ",")),
+            ("rejoin-window", rejoinWindow),
             ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),

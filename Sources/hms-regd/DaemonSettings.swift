@@ -18,6 +18,8 @@ struct DaemonSettings {
     private var listen: ListenAddress?
     private var isListenNamed: Bool
     private var names: [String]
+    private var advertiseAllow: [IPRange]
+    private var rejoinWindow: Duration
     private var plainListen: ListenAddress?
     private var metricsListen: ListenAddress?
     private var sockets: [String]
@@ -46,6 +48,8 @@ struct DaemonSettings {
         isListenNamed = sources["listen"] != nil
         listen = try Self.tlsListen(sources["listen"])
         names = try Self.names(sources["name"])
+        advertiseAllow = try Self.ranges(sources["advertise-allow"])
+        rejoinWindow = try Self.duration(sources["rejoin-window"], 0...604_800_000) ?? Projection.rejoinWindow
         plainListen = try Self.address(sources["plain-listen"])
         idleExit = try Self.idleExit(sources["idle-exit"], isDevelopment: options.dev)
         metricsListen = try Self.address(sources["metrics-listen"])
@@ -97,6 +101,8 @@ struct DaemonSettings {
             idleExit: idleExit
         )
         options.mayListenElsewhere = !isListenNamed
+        options.advertiseAllow = advertiseAllow
+        options.rejoinWindow = rejoinWindow
         return options
     }
 
@@ -168,6 +174,14 @@ struct DaemonSettings {
             }
         }
         return names
+    }
+
+    private static func ranges(_ value: SettingSources.Value?) throws -> [IPRange] {
+        guard let value else { return [] }
+        return try value.text.split(separator: ",").map { text in
+            guard let range = IPRange(text) else { throw bad(value, "is no address range, such as 10.0.0.0/8") }
+            return range
+        }
     }
 
     private static func address(_ value: SettingSources.Value?) throws -> ListenAddress? {

@@ -47,7 +47,7 @@ struct IdentityRowTests {
             var memory = MemoryRecordStore()
             for batch in 0..<40 {
                 let events = (0..<8).map { index -> Event in
-                    let kind = random.oneIn(4) ? 10 : 16 + random.below(2)
+                    let kind = random.oneIn(4) ? 10 : 16 + random.below(5)
                     let sequence = UInt64(batch * 8 + index + 1)
                     return Event(
                         sequence: SequenceNumber(sequence),

@@ -9,6 +9,7 @@ struct RegistryAddressTests {
         "is a socket or a door on loopback",
         arguments: [
             "unix:/run/hms/regd.sock", "http://127.0.0.1:9001", "http://localhost:9001", "http://[::1]:9001",
+            "https://reg.gov.local:9000", "https://[fd00::1]:9000",
         ]
     )
     func good(text: String) throws {
@@ -18,16 +19,26 @@ struct RegistryAddressTests {
     @Test(
         "is nothing else",
         arguments: [
-            "", "unix:", "unix:" + String(repeating: "x", count: 108), "127.0.0.1:9001", "http://127.0.0.1",
+            "", "unix:", "unix:" + String(repeating: "x", count: 108), "127.0.0.1", "http://127.0.0.1", "ftp://a:1",
+            "https://:9000", "https://a b:9000",
             "http://10.0.0.1:9001",
-            "http://127.0.0.1:0", "http://127.0.0.1:99999", "https://reg.gov.local:9000",
+            "http://127.0.0.1:0", "http://127.0.0.1:99999",
         ]
     )
     func bad(text: String) {
         #expect(throws: RegistryClientError(.badAddress, "")) { try RegistryAddress(text) }
     }
 
-    @Test("the user's socket is looked for before the machine's, the dev registry's own last")
+    @Test("without a scheme is a TLS door")
+    func bare() throws {
+        let address = try RegistryAddress("reg.gov.local:9000")
+        #expect(address.description == "https://reg.gov.local:9000")
+        #expect(address.isTLS)
+        #expect(address.authority == "reg.gov.local:9000")
+        #expect(try !RegistryAddress("http://127.0.0.1:9001").isTLS)
+    }
+
+    @Test("the user\'s socket is looked for before the machine\'s, the dev registry\'s own last")
     func wellKnown() {
         #expect(RegistryAddress.wellKnownSockets { _ in nil } == ["/run/hms/regd.sock"])
         #expect(

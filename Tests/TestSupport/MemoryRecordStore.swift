@@ -11,6 +11,7 @@ public struct MemoryRecordStore: RecordStore, Equatable {
     public private(set) var services: [ServiceName: ServiceRecord] = [:]
     public private(set) var certificates: [String: CertificateRecord] = [:]
     public private(set) var revocations: [Revocation.Subject: Revocation] = [:]
+    public private(set) var tokens: [[UInt8]: TokenRecord] = [:]
     private var record = RegistryRecord()
 
     public init() {}
@@ -77,6 +78,15 @@ public struct MemoryRecordStore: RecordStore, Equatable {
     public mutating func removeLapsedIdentities(before time: Timestamp) throws(Never) {
         certificates = certificates.filter { $0.value.notAfter >= time }
         revocations = revocations.filter { $0.value.until >= time }
+        tokens = tokens.filter { $0.value.expires >= time }
+    }
+
+    public func token(_ hash: [UInt8]) throws(Never) -> TokenRecord? {
+        tokens[hash]
+    }
+
+    public mutating func put(_ token: TokenRecord) throws(Never) {
+        tokens[token.hash] = token
     }
 
     public func registry() throws(Never) -> RegistryRecord {

@@ -143,22 +143,38 @@ extension SeededGenerator {
         case 14: return .protectionEnded(report())
         case 15: return .guardOverridden(pick([.release, .hold]))
         case 16:
-            let certificate = CertificateRecord(
+            var certificate = CertificateRecord(
                 serial: serial(),
                 spiffeID: "spiffe://gov.local/svc/billing",
                 keyHash: bytes(32),
                 lineage: bytes(32),
                 notAfter: timestamp()
             )
+            certificate.role = pick([nil, .auditor, .operator])
+            certificate.grounds = pick([.operatorsAct, .token, .renewal, .rejoin])
+            certificate.previous = oneIn(2) ? "" : serial()
             return .certificateIssued(certificate)
         case 17:
             let subject: Revocation.Subject = oneIn(2) ? .serial(serial()) : .service(key().service)
             return .certificateRevoked(Revocation(subject: subject, before: timestamp(), until: timestamp()))
+        case 18:
+            let subject: TokenRecord.Subject =
+                oneIn(2) ? .service(key().service) : .person(pick([.auditor, .operator]))
+            return .tokenCreated(
+                TokenRecord(hash: tokenHash(), subject: subject, uses: 3, expires: timestamp(), from: "10.0.0.0/8")
+            )
+        case 19: return .tokenUsed(hash: tokenHash(), serial: serial())
+        case 20: return .tokenRevoked(hash: tokenHash())
         default: return .unknown
         }
     }
 
-    public static let eventKinds = 19
+    /// One of a few, so that tokens are used and revoked as well as made.
+    private mutating func tokenHash() -> [UInt8] {
+        Array(repeating: UInt8(below(4)), count: 32)
+    }
+
+    public static let eventKinds = 22
 
     public mutating func event(_ sequence: UInt64, time: Timestamp? = nil, kind: Int? = nil) -> Event {
         Event(

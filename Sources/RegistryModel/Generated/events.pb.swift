@@ -150,6 +150,44 @@ nonisolated enum Hms_Log_V1_Cause: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+nonisolated enum Hms_Log_V1_PersonRole: SwiftProtobuf.Enum, Swift.CaseIterable {
+  typealias RawValue = Int
+  case unspecified // = 0
+  case auditor // = 1
+  case `operator` // = 2
+  case UNRECOGNIZED(Int)
+
+  init() {
+    self = .unspecified
+  }
+
+  init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .auditor
+    case 2: self = .operator
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .auditor: return 1
+    case .operator: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  static let allCases: [Hms_Log_V1_PersonRole] = [
+    .unspecified,
+    .auditor,
+    .operator,
+  ]
+
+}
+
 nonisolated struct Hms_Log_V1_EventStream: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -331,6 +369,30 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .certificateRevoked(newValue)}
   }
 
+  var tokenCreated: Hms_Log_V1_TokenCreated {
+    get {
+      if case .tokenCreated(let v)? = kind {return v}
+      return Hms_Log_V1_TokenCreated()
+    }
+    set {kind = .tokenCreated(newValue)}
+  }
+
+  var tokenUsed: Hms_Log_V1_TokenUsed {
+    get {
+      if case .tokenUsed(let v)? = kind {return v}
+      return Hms_Log_V1_TokenUsed()
+    }
+    set {kind = .tokenUsed(newValue)}
+  }
+
+  var tokenRevoked: Hms_Log_V1_TokenRevoked {
+    get {
+      if case .tokenRevoked(let v)? = kind {return v}
+      return Hms_Log_V1_TokenRevoked()
+    }
+    set {kind = .tokenRevoked(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -352,6 +414,9 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case operatorOverride(Hms_Log_V1_OperatorOverride)
     case certificateIssued(Hms_Log_V1_CertificateIssued)
     case certificateRevoked(Hms_Log_V1_CertificateRevoked)
+    case tokenCreated(Hms_Log_V1_TokenCreated)
+    case tokenUsed(Hms_Log_V1_TokenUsed)
+    case tokenRevoked(Hms_Log_V1_TokenRevoked)
 
   }
 
@@ -905,6 +970,135 @@ nonisolated struct Hms_Log_V1_CertificateIssued: Sendable {
 
   var notAfterUnixNs: Int64 = 0
 
+  /// Of a person: the part in running the registry.
+  var role: Hms_Log_V1_PersonRole = .unspecified
+
+  var grounds: Hms_Log_V1_CertificateIssued.Grounds = .unspecified
+
+  /// Serial number of the certificate that it follows; empty for a first one.
+  var previous: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum Grounds: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+
+    /// An operator's act.
+    case unspecified // = 0
+    case token // = 1
+
+    /// By the valid certificate that it follows.
+    case renewal // = 2
+
+    /// By proof of the key of the lapsed certificate that it follows: once.
+    case rejoin // = 3
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .unspecified
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .token
+      case 2: self = .renewal
+      case 3: self = .rejoin
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .token: return 1
+      case .renewal: return 2
+      case .rejoin: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [Hms_Log_V1_CertificateIssued.Grounds] = [
+      .unspecified,
+      .token,
+      .renewal,
+      .rejoin,
+    ]
+
+  }
+
+  init() {}
+}
+
+/// A join token: only what it is known by.
+nonisolated struct Hms_Log_V1_TokenCreated: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// SHA-256 of the secret.
+  var hash: Data = Data()
+
+  var subject: Hms_Log_V1_TokenCreated.OneOf_Subject? = nil
+
+  var service: String {
+    get {
+      if case .service(let v)? = subject {return v}
+      return String()
+    }
+    set {subject = .service(newValue)}
+  }
+
+  var role: Hms_Log_V1_PersonRole {
+    get {
+      if case .role(let v)? = subject {return v}
+      return .unspecified
+    }
+    set {subject = .role(newValue)}
+  }
+
+  /// How often it may be used.
+  var uses: UInt32 = 0
+
+  var expiresUnixNs: Int64 = 0
+
+  /// CIDR that its user must be inside; empty: anywhere.
+  var from: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Subject: Equatable, Sendable {
+    case service(String)
+    case role(Hms_Log_V1_PersonRole)
+
+  }
+
+  init() {}
+}
+
+nonisolated struct Hms_Log_V1_TokenUsed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var hash: Data = Data()
+
+  /// Of the certificate that it was used for.
+  var serial: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct Hms_Log_V1_TokenRevoked: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var hash: Data = Data()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -964,6 +1158,10 @@ nonisolated extension Hms_Log_V1_Cause: SwiftProtobuf._ProtoNameProviding {
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}CAUSE_REPORTED\0\u{1}CAUSE_HEARTBEAT_MISSED\0\u{1}CAUSE_HEARTBEAT_RESUMED\0\u{1}CAUSE_OVERDUE_PROTECTED\0\u{1}CAUSE_REREGISTERED\0\u{1}CAUSE_PROBE\0\u{1}CAUSE_EXPIRED\0\u{1}CAUSE_REQUESTED\0")
 }
 
+nonisolated extension Hms_Log_V1_PersonRole: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PERSON_ROLE_UNSPECIFIED\0\u{1}PERSON_ROLE_AUDITOR\0\u{1}PERSON_ROLE_OPERATOR\0")
+}
+
 nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".EventStream"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}event\0")
@@ -996,7 +1194,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1242,6 +1440,45 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .certificateRevoked(v)
         }
       }()
+      case 28: try {
+        var v: Hms_Log_V1_TokenCreated?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tokenCreated(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tokenCreated(v)
+        }
+      }()
+      case 29: try {
+        var v: Hms_Log_V1_TokenUsed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tokenUsed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tokenUsed(v)
+        }
+      }()
+      case 30: try {
+        var v: Hms_Log_V1_TokenRevoked?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tokenRevoked(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tokenRevoked(v)
+        }
+      }()
       default: break
       }
     }
@@ -1336,6 +1573,18 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .certificateRevoked?: try {
       guard case .certificateRevoked(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
+    }()
+    case .tokenCreated?: try {
+      guard case .tokenCreated(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
+    }()
+    case .tokenUsed?: try {
+      guard case .tokenUsed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
+    }()
+    case .tokenRevoked?: try {
+      guard case .tokenRevoked(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
     }()
     case nil: break
     }
@@ -2301,7 +2550,7 @@ nonisolated extension Hms_Log_V1_OperatorOverride.Guard: SwiftProtobuf._ProtoNam
 
 nonisolated extension Hms_Log_V1_CertificateIssued: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".CertificateIssued"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}serial\0\u{3}spiffe_id\0\u{3}key_hash\0\u{1}lineage\0\u{3}not_after_unix_ns\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}serial\0\u{3}spiffe_id\0\u{3}key_hash\0\u{1}lineage\0\u{3}not_after_unix_ns\0\u{1}role\0\u{1}grounds\0\u{1}previous\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2314,6 +2563,9 @@ nonisolated extension Hms_Log_V1_CertificateIssued: SwiftProtobuf.Message, Swift
       case 3: try { try decoder.decodeSingularBytesField(value: &self.keyHash) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.lineage) }()
       case 5: try { try decoder.decodeSingularSFixed64Field(value: &self.notAfterUnixNs) }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.role) }()
+      case 7: try { try decoder.decodeSingularEnumField(value: &self.grounds) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.previous) }()
       default: break
       }
     }
@@ -2335,6 +2587,15 @@ nonisolated extension Hms_Log_V1_CertificateIssued: SwiftProtobuf.Message, Swift
     if self.notAfterUnixNs != 0 {
       try visitor.visitSingularSFixed64Field(value: self.notAfterUnixNs, fieldNumber: 5)
     }
+    if self.role != .unspecified {
+      try visitor.visitSingularEnumField(value: self.role, fieldNumber: 6)
+    }
+    if self.grounds != .unspecified {
+      try visitor.visitSingularEnumField(value: self.grounds, fieldNumber: 7)
+    }
+    if !self.previous.isEmpty {
+      try visitor.visitSingularStringField(value: self.previous, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2344,6 +2605,155 @@ nonisolated extension Hms_Log_V1_CertificateIssued: SwiftProtobuf.Message, Swift
     if lhs.keyHash != rhs.keyHash {return false}
     if lhs.lineage != rhs.lineage {return false}
     if lhs.notAfterUnixNs != rhs.notAfterUnixNs {return false}
+    if lhs.role != rhs.role {return false}
+    if lhs.grounds != rhs.grounds {return false}
+    if lhs.previous != rhs.previous {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_CertificateIssued.Grounds: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0GROUNDS_UNSPECIFIED\0\u{1}GROUNDS_TOKEN\0\u{1}GROUNDS_RENEWAL\0\u{1}GROUNDS_REJOIN\0")
+}
+
+nonisolated extension Hms_Log_V1_TokenCreated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TokenCreated"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hash\0\u{1}service\0\u{1}role\0\u{1}uses\0\u{3}expires_unix_ns\0\u{1}from\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.hash) }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.subject != nil {try decoder.handleConflictingOneOf()}
+          self.subject = .service(v)
+        }
+      }()
+      case 3: try {
+        var v: Hms_Log_V1_PersonRole?
+        try decoder.decodeSingularEnumField(value: &v)
+        if let v = v {
+          if self.subject != nil {try decoder.handleConflictingOneOf()}
+          self.subject = .role(v)
+        }
+      }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.uses) }()
+      case 5: try { try decoder.decodeSingularSFixed64Field(value: &self.expiresUnixNs) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.from) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.hash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hash, fieldNumber: 1)
+    }
+    switch self.subject {
+    case .service?: try {
+      guard case .service(let v)? = self.subject else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case .role?: try {
+      guard case .role(let v)? = self.subject else { preconditionFailure() }
+      try visitor.visitSingularEnumField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    if self.uses != 0 {
+      try visitor.visitSingularUInt32Field(value: self.uses, fieldNumber: 4)
+    }
+    if self.expiresUnixNs != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.expiresUnixNs, fieldNumber: 5)
+    }
+    if !self.from.isEmpty {
+      try visitor.visitSingularStringField(value: self.from, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_TokenCreated, rhs: Hms_Log_V1_TokenCreated) -> Bool {
+    if lhs.hash != rhs.hash {return false}
+    if lhs.subject != rhs.subject {return false}
+    if lhs.uses != rhs.uses {return false}
+    if lhs.expiresUnixNs != rhs.expiresUnixNs {return false}
+    if lhs.from != rhs.from {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_TokenUsed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TokenUsed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hash\0\u{1}serial\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.hash) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.serial) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.hash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hash, fieldNumber: 1)
+    }
+    if !self.serial.isEmpty {
+      try visitor.visitSingularStringField(value: self.serial, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_TokenUsed, rhs: Hms_Log_V1_TokenUsed) -> Bool {
+    if lhs.hash != rhs.hash {return false}
+    if lhs.serial != rhs.serial {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_TokenRevoked: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TokenRevoked"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hash\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.hash) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.hash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hash, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_TokenRevoked, rhs: Hms_Log_V1_TokenRevoked) -> Bool {
+    if lhs.hash != rhs.hash {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
