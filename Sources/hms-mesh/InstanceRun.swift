@@ -104,27 +104,17 @@ struct InstanceRun: Sendable {
 
     // MARK: The end
 
+    /// Whatever comes first. What is waited for besides ends with the process.
     private func ending(_ child: ChildProcess?, _ signals: StopSignals, _ facts: Facts) async -> Ending {
-        await withTaskGroup(of: Ending?.self) { group in
-            group.addTask { .signal(await signals.received()) }
-            if let child { group.addTask { .application(await child.exitStatus()) } }
-            group.addTask {
-                await facts.superseded()
-                return Task.isCancelled ? nil : .superseded
-            }
-            var first: Ending?
-            for await ending in group {
-                if let ending {
-                    first = ending
-                    break
-                }
-            }
-            // The others wait for what can't be cancelled: they end with what they wait for.
-            group.cancelAll()
-            facts.giveUp()
-            signals.giveUp()
-            return first ?? .signal(SIGTERM)
+        let (endings, continuation) = AsyncStream<Ending>.makeStream()
+        Task { continuation.yield(.signal(await signals.received())) }
+        if let child { Task { continuation.yield(.application(await child.exitStatus())) } }
+        Task {
+            await facts.superseded()
+            continuation.yield(.superseded)
         }
+        var iterator = endings.makeAsyncIterator()
+        return await iterator.next() ?? .signal(SIGTERM)
     }
 
     private func end(_ ending: Ending, _ sidecar: Sidecar, _ child: ChildProcess?, ran: Duration) async -> Int32 {
@@ -196,7 +186,6 @@ private final class Facts: Sendable {
         var exposure: String?
         var isSuperseded = false
         var waiting: [CheckedContinuation<Void, Never>] = []
-        var isOver = false
     }
 
     private let state = Mutex(State())
@@ -217,30 +206,22 @@ private final class Facts: Sendable {
     }
 
     func supersede() {
-        resume { $0.isSuperseded = true }
-    }
-
-    func giveUp() {
-        resume { $0.isOver = true }
-    }
-
-    func superseded() async {
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                if state.isSuperseded || state.isOver { return true }
-                state.waiting.append(continuation)
-                return false
-            }
-            if isOver { continuation.resume() }
-        }
-    }
-
-    private func resume(_ change: (inout State) -> Void) {
         let waiting = state.withLock { state in
-            change(&state)
+            state.isSuperseded = true
             defer { state.waiting = [] }
             return state.waiting
         }
         for continuation in waiting { continuation.resume() }
+    }
+
+    func superseded() async {
+        await withCheckedContinuation { continuation in
+            let isSuperseded = state.withLock { state in
+                if state.isSuperseded { return true }
+                state.waiting.append(continuation)
+                return false
+            }
+            if isSuperseded { continuation.resume() }
+        }
     }
 }

@@ -173,6 +173,7 @@ private final class CallerExchange: ResponseSink {
         guard request.path.utf8.count + request.method.utf8.count < HeadScanner.maximumHeadBytes else {
             return fail("the path is too long")
         }
+        if !request.headers.contains(where: { $0.name.lowercased() == "host" }) { block.append("host", "localhost") }
         for (name, value) in request.headers { block.append(name, value) }
         if !request.body.isEmpty { block.append("content-length", String(request.body.count), .contentLength) }
         let head = RequestHead(

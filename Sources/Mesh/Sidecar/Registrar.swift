@@ -19,6 +19,7 @@ actor Registrar {
     private let nudges: AsyncStream<Void>
     private let nudge: AsyncStream<Void>.Continuation
     private(set) var isRegistered = false
+    private var isReachable = true
 
     init(registry: RegistryAddress, instance: Instance, tell: @escaping @Sendable (SidecarEvent) -> Void) {
         self.registry = registry
@@ -58,38 +59,44 @@ actor Registrar {
         defer { ticker.cancel() }
         nudge.yield()
         var backoff = ReconnectBackoff()
-        var isLost = false
         while !Task.isCancelled {
-            switch await connect(isLost: isLost) {
+            switch await connect() {
             case .superseded: return tell(.superseded)
-            case .lost(let why, let hadConnection):
+            case .lost(let hadConnection):
+                // A connection that ends is made anew at once: only a registry that doesn't answer is waited for.
                 if hadConnection { backoff.reset() }
-                if !isLost || hadConnection { tell(.registryLost(why)) }
-                isLost = true
                 try? await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
                 nudge.yield()
             }
         }
     }
 
-    private enum Ending {
-        case superseded
-        case lost(String, hadConnection: Bool)
+    /// Says it where it is news.
+    private func condition(_ isReachable: Bool, _ why: String = "") {
+        guard isReachable != self.isReachable else { return }
+        self.isReachable = isReachable
+        tell(isReachable ? .registryBack : .registryLost(why))
     }
 
-    private func connect(isLost: Bool) async -> Ending {
+    private enum Ending {
+        case superseded
+        case lost(hadConnection: Bool)
+    }
+
+    private func connect() async -> Ending {
         var hadConnection = false
         do {
             try await RegistryConnection.withConnection(to: registry) { connection in
                 hadConnection = true
-                if isLost { tell(.registryBack) }
+                condition(true)
                 try await serve(connection)
             }
-            return .lost("stopped", hadConnection: hadConnection)
+            return .lost(hadConnection: hadConnection)
         } catch is Superseded {
             return .superseded
         } catch {
-            return .lost("\(error)", hadConnection: hadConnection)
+            if !hadConnection { condition(false, "\(error)") }
+            return .lost(hadConnection: hadConnection)
         }
     }
 

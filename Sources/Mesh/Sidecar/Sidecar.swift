@@ -70,7 +70,7 @@ public final class Sidecar: Sendable {
         let feed = RegistryFeed(
             registry: configuration.registry,
             path: configuration.stateDirectory + "/last-known-good.json",
-            outputs: outputs(loops, condition, credentials, tell)
+            outputs: outputs(loops, condition, credentials)
         )
         let reporter = SidecarReporter(
             configuration: configuration,
@@ -152,8 +152,7 @@ public final class Sidecar: Sendable {
     private static func outputs(
         _ loops: SidecarLoops,
         _ condition: SidecarCondition,
-        _ credentials: CredentialUpdate,
-        _ tell: @escaping @Sendable (SidecarEvent) -> Void
+        _ credentials: CredentialUpdate
     ) -> RegistryFeed.Outputs {
         RegistryFeed.Outputs(
             table: { table, changed in
@@ -167,8 +166,7 @@ public final class Sidecar: Sendable {
                 loops.forEach { $0.data.entry(of: service, now: .now()).nearest = names }
             },
             connection: { error in
-                guard condition.registryIs(connected: error == nil, now: WallClock.now()) else { return }
-                tell(error.map { .registryLost("\($0)") } ?? .registryBack)
+                condition.registryIs(connected: error == nil, now: WallClock.now())
             }
         )
     }

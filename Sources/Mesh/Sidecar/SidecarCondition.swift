@@ -35,13 +35,8 @@ final class SidecarCondition: Sendable {
         }
     }
 
-    /// - Returns: whether that is news.
-    func registryIs(connected: Bool, now: Timestamp) -> Bool {
-        state.withLock { state in
-            guard connected != (state.registryLostSince == nil) else { return false }
-            state.registryLostSince = connected ? nil : now
-            return true
-        }
+    func registryIs(connected: Bool, now: Timestamp) {
+        state.withLock { $0.registryLostSince = connected ? nil : $0.registryLostSince ?? now }
     }
 }
 
