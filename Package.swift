@@ -117,7 +117,7 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "EndToEndTests",
-        dependencies: ["hms-regd", "hms-reg", "RegistryClient", "RegistryModel", "TestSupport"]
+        dependencies: ["hms-regd", "hms-reg", "RegistryClient", "RegistryModel", "Identity", "TestSupport"]
     ),
 ]
 
