@@ -161,7 +161,7 @@ let targets: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "hms-regd", "hms-reg", "hms-mesh", "RegistryClient", "RegistryModel", "Supervision", "Terminal",
+            "hms-regd", "hms-reg", "hms-mesh", "RegistryClient", "RegistryModel", "Identity", "Supervision", "Terminal",
             "TestSupport",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]

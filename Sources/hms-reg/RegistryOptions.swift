@@ -156,7 +156,9 @@ extension CommandError {
         case .unknownService:
             let hint = error.nearest.first.map { "did you mean \($0)? all names: hms-reg list" }
             self.init(error.message, hint: hint ?? "all names: hms-reg list", exitCode: .notSo)
-        default: self.init(error.message, hint: error.hint, exitCode: .notSo)
+        default:
+            let exitCode: ExitCode = error.status == 403 ? .notAllowed : .notSo
+            self.init(error.message, hint: error.hint, exitCode: exitCode)
         }
     }
 }

@@ -5,7 +5,7 @@ import RegistryClient
 struct Daemon: Sendable {
     let data: String
     let program: RunningProgram
-    /// `host:port` of the plain door.
+    /// `host:port` of the plain door; of the TLS door where the options name one.
     let plainAddress: String
 
     /// Starts one and waits for its line.

@@ -66,7 +66,7 @@ struct DaemonLifeTests {
             try writeFile(file, Array("data: \(directory)/data\nttl: 5s\nderegister-after: 7s\n".utf8))
             let program = try RunningProgram(
                 "hms-regd",
-                ["--config", file, "--ttl", "3s", "--socket", "none", "--reserve", "0"],
+                ["--config", file, "--ttl", "3s", "--socket", "none", "--listen", "none", "--reserve", "0"],
                 logTo: directory,
                 label: "regd"
             )

@@ -53,20 +53,35 @@ struct CertificateAuthorityTests {
         }
     }
 
-    @Test("the authority takes only the key of a request, whatever else it asks for")
+    @Test("a request that asks to be an authority is refused, and so is one for another name than it gets")
     func requestAsksForMore() throws {
         try withTemporaryDirectory { directory in
-            let made = try runShell(
-                """
-                cd \(directory) && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem \
-                -subj /CN=registry.gov.local -addext basicConstraints=critical,CA:TRUE \
-                -addext subjectAltName=DNS:registry.gov.local,URI:spiffe://gov.local/svc/payment-gateway -out request.pem
-                """
-            )
-            #expect(made.status == 0, "\(made.output)")
-            let request = try SVIDRequest(
-                pem: String(decoding: try readFile(directory + "/request.pem"), as: UTF8.self)
-            )
+            let authorityAsked = try request(in: directory, "-addext basicConstraints=critical,CA:TRUE")
+            #expect(throws: IdentityError(.badRequest, "")) { try SVIDRequest(pem: authorityAsked) }
+            for name in ["DNS:registry.gov.local", "URI:spiffe://gov.local/svc/payment-gateway", "IP:10.0.0.1"] {
+                let asked = try SVIDRequest(pem: try request(in: directory, "-addext subjectAltName=\(name)"))
+                #expect(throws: IdentityError(.badRequest, "")) { try asked.check(askedNamesAgainst: photoValidator) }
+            }
+            let own = try SVIDRequest(pem: try request(in: directory, "-addext subjectAltName=URI:\(photoValidator)"))
+            try own.check(askedNamesAgainst: photoValidator)
+        }
+    }
+
+    private func request(in directory: String, _ options: String) throws -> String {
+        let made = try runShell(
+            """
+            cd \(directory) && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem \
+            -subj /CN=registry.gov.local \(options) -out request.pem
+            """
+        )
+        #expect(made.status == 0, "\(made.output)")
+        return String(decoding: try readFile(directory + "/request.pem"), as: UTF8.self)
+    }
+
+    @Test("the authority takes only the key of a request, whatever else it asks for")
+    func onlyTheKey() throws {
+        try withTemporaryDirectory { directory in
+            let request = try SVIDRequest(pem: try request(in: directory, "-addext keyUsage=keyCertSign"))
             let svid = try authority.issue(photoValidator, for: request.publicKey, now: now)
             #expect(try SPIFFEID(certificate: svid.leaf) == photoValidator)
             #expect(!svid.leaf.isAuthority)
