@@ -33,7 +33,8 @@ struct AccessLine: Sendable {
     init?(_ line: ArraySlice<UInt8>) {
         var read: AccessLine?
         do throws(RegistryModelError) {
-            read = try JSONReader.parse(Array(line)) { (json) throws(RegistryModelError) in try AccessLine(from: &json) }
+            read = try JSONReader.parse(Array(line)) { (json) throws(RegistryModelError) in try AccessLine(from: &json)
+            }
         } catch {
             return nil
         }

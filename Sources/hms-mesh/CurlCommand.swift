@@ -24,13 +24,22 @@ struct CurlCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Path, with its query.", valueName: "path"))
     var path = "/"
 
-    @Option(name: [.customShort("X"), .customLong("method")], help: ArgumentHelp("Method (default: GET, with a body POST).", valueName: "m"))
+    @Option(
+        name: [.customShort("X"), .customLong("method")],
+        help: ArgumentHelp("Method (default: GET, with a body POST).", valueName: "m")
+    )
     var method: String?
 
-    @Option(name: [.customShort("d"), .customLong("data")], help: ArgumentHelp("Body; @FILE reads it, @- from stdin.", valueName: "body"))
+    @Option(
+        name: [.customShort("d"), .customLong("data")],
+        help: ArgumentHelp("Body; @FILE reads it, @- from stdin.", valueName: "body")
+    )
     var body: String?
 
-    @Option(name: [.customShort("H"), .customLong("header")], help: ArgumentHelp("A field, again and again.", valueName: "name: value"))
+    @Option(
+        name: [.customShort("H"), .customLong("header")],
+        help: ArgumentHelp("A field, again and again.", valueName: "name: value")
+    )
     var header: [String] = []
 
     @Option(name: .customLong("json"), help: ArgumentHelp("Body, sent as JSON.", valueName: "data"))
@@ -42,7 +51,10 @@ struct CurlCommand: AsyncParsableCommand {
     @Flag(name: [.customShort("f"), .customLong("fail")], help: "Exit with 1 where the answer is not 2xx.")
     var fails = false
 
-    @Option(name: .customLong("as"), help: ArgumentHelp("Through the sidecar of this service of yours.", valueName: "service"))
+    @Option(
+        name: .customLong("as"),
+        help: ArgumentHelp("Through the sidecar of this service of yours.", valueName: "service")
+    )
     var asService: String?
 
     @Option(help: ArgumentHelp("Give up after this long.", valueName: "duration"))
@@ -65,7 +77,9 @@ struct CurlCommand: AsyncParsableCommand {
     }
 
     mutating func validate() throws {
-        guard (1...10_000_000).contains(requests ?? 1) else { throw ValidationError("--requests takes 1 to 10,000,000") }
+        guard (1...10_000_000).contains(requests ?? 1) else {
+            throw ValidationError("--requests takes 1 to 10,000,000")
+        }
         guard (1...1_024).contains(concurrency) else { throw ValidationError("--concurrency takes 1 to 1024") }
         guard body == nil || jsonBody == nil else { throw ValidationError("-d and --json are two bodies: give one") }
         for field in header where !field.contains(":") { throw ValidationError("-H takes 'Name: value'") }
@@ -93,8 +107,14 @@ struct CurlCommand: AsyncParsableCommand {
                 printing: Output(color: color)
             ).run(through: choice)
         }
-        try await CallReport(service: service, request: request, isVerbose: verbose, fails: fails, output: Output(color: color))
-            .run(through: choice)
+        try await CallReport(
+            service: service,
+            request: request,
+            isVerbose: verbose,
+            fails: fails,
+            output: Output(color: color)
+        )
+        .run(through: choice)
     }
 
     private func request() throws -> SidecarCaller.Request {
@@ -154,7 +174,9 @@ struct CallReport: Sendable {
         var request = request
         let trace = Self.newTrace()
         if !request.headers.contains(where: { $0.name.lowercased() == "traceparent" }) {
-            request.headers.append(("traceparent", "00-\(trace)-\(Self.hexadecimal(UInt64.random(in: 1...UInt64.max)))-01"))
+            request.headers.append(
+                ("traceparent", "00-\(trace)-\(Self.hexadecimal(UInt64.random(in: 1...UInt64.max)))-01")
+            )
         }
         let account = isVerbose ? await follow(choice.admin, trace) : nil
         let caller = try SidecarCaller(address: choice.outbound)
@@ -236,9 +258,15 @@ struct CallReport: Sendable {
         let style = output.errorStyle
         let symbols = output.symbols
         let mtls = line?.isMutualTLS ?? true ? "mtls=on" : "mtls=off"
-        output.note(style.dim("\(symbols.next) \(request.method) http://\(service)\(request.path)  through \(choice.service)  \(mtls)"))
+        output.note(
+            style.dim(
+                "\(symbols.next) \(request.method) http://\(service)\(request.path)  through \(choice.service)  \(mtls)"
+            )
+        )
         guard let line else {
-            return output.note(style.dim("  \(response.status) \(symbols.separator) the sidecar's own account is not to be had"))
+            return output.note(
+                style.dim("  \(response.status) \(symbols.separator) the sidecar's own account is not to be had")
+            )
         }
         for (index, attempt) in line.tries.enumerated() {
             let isGood = attempt.status.map { $0 < 500 } ?? false
@@ -249,12 +277,18 @@ struct CallReport: Sendable {
                 "\(sign) try \(index + 1)/\(line.mostTries)  \(attempt.instance)  \(status)  \(TailColumns.took(attempt.microseconds))\(why)"
             )
             if let connect = attempt.connectMicroseconds {
-                output.note(style.dim("    connect and TLS \(TailColumns.took(connect))  wait \(TailColumns.took(attempt.microseconds - connect))"))
+                output.note(
+                    style.dim(
+                        "    connect and TLS \(TailColumns.took(connect))  wait \(TailColumns.took(attempt.microseconds - connect))"
+                    )
+                )
             }
         }
         let retries = line.tries.count - 1
         let retried = retries > 0 ? " \(symbols.separator) \(retries) \(retries == 1 ? "retry" : "retries")" : ""
-        output.note(style.dim("  \(TailColumns.took(line.microseconds))\(retried) \(symbols.separator) trace \(line.trace)"))
+        output.note(
+            style.dim("  \(TailColumns.took(line.microseconds))\(retried) \(symbols.separator) trace \(line.trace)")
+        )
     }
 
     private static func newTrace() -> String {

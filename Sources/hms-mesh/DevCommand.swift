@@ -44,7 +44,9 @@ struct DevCommand: AsyncParsableCommand {
         )
         let isOwn = registry.isOwn || joinTraffic
         if !isOwn {
-            output.note("\(output.symbols.warning) this registry is not your own: registered with weight 0 (--join-traffic takes requests)")
+            output.note(
+                "\(output.symbols.warning) this registry is not your own: registered with weight 0 (--join-traffic takes requests)"
+            )
         }
         let labels = ports.map { ports.count == 1 ? "app" : "app:\($0)" }
         let width = OutputPrefixer.width(of: labels)

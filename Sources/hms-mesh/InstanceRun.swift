@@ -94,7 +94,11 @@ struct InstanceRun: Sendable {
 
     private func startApplication(_ sidecar: Sidecar) throws -> ChildProcess? {
         guard let command = plan.command else { return nil }
-        let environment = ChildEnvironment(port: plan.port, meshAddress: sidecar.outboundAddress, setsProxy: plan.proxies)
+        let environment = ChildEnvironment(
+            port: plan.port,
+            meshAddress: sidecar.outboundAddress,
+            setsProxy: plan.proxies
+        )
         return try ChildProcess(
             running: command,
             environment: environment.variables(over: plan.environment),
@@ -125,17 +129,25 @@ struct InstanceRun: Sendable {
             await child?.stop()
             await sidecar.stop()
             let words = "\(plan.commandText) \(status.words) after \(HumanText.duration(milliseconds: seconds * 1_000))"
-            screen.mesh("\(status == .exited(0) ? symbols.done : symbols.wrong) \(words) \(symbols.separator) drained, deregistered")
+            screen.mesh(
+                "\(status == .exited(0) ? symbols.done : symbols.wrong) \(words) \(symbols.separator) drained, deregistered"
+            )
             return status.shellCode
         case .signal:
-            screen.mesh("draining: no new requests, \(Int(plan.configuration.drainTime.components.seconds))s for those under way")
+            screen.mesh(
+                "draining: no new requests, \(Int(plan.configuration.drainTime.components.seconds))s for those under way"
+            )
             await sidecar.drain()
             let status = await child?.stop()
             await sidecar.stop()
-            screen.mesh("\(symbols.done) drained, deregistered\(status.map { " \(symbols.separator) \(plan.commandText) \($0.words)" } ?? "")")
+            screen.mesh(
+                "\(symbols.done) drained, deregistered\(status.map { " \(symbols.separator) \(plan.commandText) \($0.words)" } ?? "")"
+            )
             return 0
         case .superseded:
-            screen.mesh("\(symbols.wrong) another instance of \(plan.configuration.service)/\(plan.configuration.instance) has taken over")
+            screen.mesh(
+                "\(symbols.wrong) another instance of \(plan.configuration.service)/\(plan.configuration.instance) has taken over"
+            )
             await child?.stop()
             await sidecar.stop()
             return 1
@@ -161,7 +173,10 @@ struct InstanceRun: Sendable {
     private func hear(_ event: SidecarEvent, _ facts: Facts) {
         switch event {
         case .injected: screen.reached(.injected)
-        case .certificateIssued: if facts.isFirst("certificate") { screen.reached(.certificateIssued(commonName: plan.manifest.service.name.description)) }
+        case .certificateIssued:
+            if facts.isFirst("certificate") {
+                screen.reached(.certificateIssued(commonName: plan.manifest.service.name.description))
+            }
         case .registered(_, let registry): screen.reached(.registered(at: registry))
         case .healthChanged(let from, let to, let detail):
             screen.mesh("\(from) \(symbols.next) \(to) (\(detail))")
@@ -171,7 +186,8 @@ struct InstanceRun: Sendable {
                 screen.mesh("\(symbols.next) listen on 127.0.0.1 (HOST is set to it for the app)")
             }
         case .certificateNotRenewed(let why): screen.mesh("\(symbols.warning) the certificate was not renewed: \(why)")
-        case .registryLost(let why): screen.mesh("\(symbols.warning) registry unreachable, routing goes on from the last known view: \(why)")
+        case .registryLost(let why):
+            screen.mesh("\(symbols.warning) registry unreachable, routing goes on from the last known view: \(why)")
         case .registryBack: screen.mesh("registry connected")
         case .superseded: facts.supersede()
         }

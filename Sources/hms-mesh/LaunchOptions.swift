@@ -18,7 +18,9 @@ struct LaunchOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Instance id (default: <host>-<port>).", valueName: "id"))
     var id: String?
 
-    @Option(help: ArgumentHelp("Where the application's calls are taken: HOST:PORT or unix:PATH.", valueName: "address"))
+    @Option(
+        help: ArgumentHelp("Where the application's calls are taken: HOST:PORT or unix:PATH.", valueName: "address")
+    )
     var outbound: String?
 
     @Option(help: ArgumentHelp("What others dial: HOST or HOST:PORT.", valueName: "host[:port]"))
@@ -32,7 +34,10 @@ struct LaunchOptions: ParsableArguments {
 
     @OptionGroup var printing: OutputOptions
 
-    @Argument(parsing: .postTerminator, help: ArgumentHelp("The application, instead of service.command.", valueName: "cmd"))
+    @Argument(
+        parsing: .postTerminator,
+        help: ArgumentHelp("The application, instead of service.command.", valueName: "cmd")
+    )
     var command: [String] = []
 
     mutating func validate() throws {
@@ -67,7 +72,9 @@ struct HostAndPort {
     let port: UInt16
 
     init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         guard !host.isEmpty else { return nil }

@@ -118,13 +118,15 @@ struct LoadRun: Sendable {
             printing.note("  " + style.red("\(HumanText.count(UInt64(count))) \u{d7} \(reason)"))
         }
         var table = Table([
-            Table.Column("INSTANCE"), Table.Column("REQUESTS", .right), Table.Column("P50", .right), Table.Column("P99", .right),
+            Table.Column("INSTANCE"), Table.Column("REQUESTS", .right), Table.Column("P50", .right),
+            Table.Column("P99", .right),
         ])
         for (id, place) in tally.places.sorted(by: { $0.key < $1.key }) {
             let sorted = place.microseconds.sorted()
             table.append([
                 Table.Cell(id), Table.Cell(HumanText.count(UInt64(place.requests))),
-                Table.Cell(TailColumns.took(Self.quantile(sorted, 0.5))), Table.Cell(TailColumns.took(Self.quantile(sorted, 0.99))),
+                Table.Cell(TailColumns.took(Self.quantile(sorted, 0.5))),
+                Table.Cell(TailColumns.took(Self.quantile(sorted, 0.99))),
             ])
         }
         if !tally.places.isEmpty { printing.note(String(table.rendered(style).dropLast())) }
@@ -145,7 +147,8 @@ struct LoadRun: Sendable {
         return buckets.map { bound, count in
             let label = "≤\(bound / 1_000)ms"
             let bar = String(repeating: "█", count: count == 0 ? 0 : max(1, count * 20 / most))
-            return String(repeating: " ", count: max(0, 10 - label.count)) + label + " " + style.green(bar) + " \(HumanText.count(UInt64(count)))"
+            return String(repeating: " ", count: max(0, 10 - label.count)) + label + " " + style.green(bar)
+                + " \(HumanText.count(UInt64(count)))"
         }
     }
 

@@ -41,7 +41,9 @@ struct SidecarChoice: Sendable {
         }
         throw CommandError(
             "No sidecar runs here: calls need one",
-            reasons: ["looked for HMS_MESH_ADDR, .hms/*/sidecar.json here and above, \(SidecarSockets.directory() ?? "-")/sidecar-*.sock"],
+            reasons: [
+                "looked for HMS_MESH_ADDR, .hms/*/sidecar.json here and above, \(SidecarSockets.directory() ?? "-")/sidecar-*.sock"
+            ],
             hint: "in a service's folder: hms-mesh dev",
             exitCode: .unreachable
         )

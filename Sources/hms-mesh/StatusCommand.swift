@@ -24,7 +24,9 @@ struct StatusCommand: AsyncParsableCommand {
             )
         }
         if printing.json {
-            output.write("[" + statuses.map { String(decoding: $0.document, as: UTF8.self) }.joined(separator: ",") + "]\n")
+            output.write(
+                "[" + statuses.map { String(decoding: $0.document, as: UTF8.self) }.joined(separator: ",") + "]\n"
+            )
             return
         }
         for status in statuses { show(status, output) }

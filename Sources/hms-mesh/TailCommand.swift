@@ -59,7 +59,11 @@ struct TailCommand: AsyncParsableCommand {
             try? await Task.sleep(for: .milliseconds(50))
             if let count = watching.news() {
                 let zone = LocalTime.zone(unixSeconds: Int64(time(nil)))
-                output.note(output.errorStyle.dim("Watching \(count) sidecar\(count == 1 ? "" : "s") on this machine \(output.symbols.separator) times \(zone)"))
+                output.note(
+                    output.errorStyle.dim(
+                        "Watching \(count) sidecar\(count == 1 ? "" : "s") on this machine \(output.symbols.separator) times \(zone)"
+                    )
+                )
                 if !isJSON, !wasEmpty { output.write(columns.header()) }
                 wasEmpty = true
             } else if watching.isEmpty, !wasEmpty {
@@ -88,7 +92,11 @@ struct TailCommand: AsyncParsableCommand {
                     cutter.take(bytes) { line in
                         guard let read = AccessLine(line) else { return }
                         if let skipped = read.skipped {
-                            output.note(output.errorStyle.dim("\(output.symbols.ellipsis) \(HumanText.count(skipped)) lines skipped: narrow with --status, --path, --slow"))
+                            output.note(
+                                output.errorStyle.dim(
+                                    "\(output.symbols.ellipsis) \(HumanText.count(skipped)) lines skipped: narrow with --status, --path, --slow"
+                                )
+                            )
                         } else if filter.takes(read) {
                             output.write(isJSON ? Array(line) + [UInt8(ascii: "\n")] : Array(columns.lines(read).utf8))
                         }
@@ -189,7 +197,9 @@ struct TailColumns: Sendable {
         var text = ""
         for (index, attempt) in line.tries.enumerated() {
             let status = attempt.failed ?? attempt.status.map(String.init) ?? "-"
-            let time = line.time.advanced(by: .microseconds(-line.tries[(index + 1)...].reduce(0) { $0 + $1.microseconds }))
+            let time = line.time.advanced(
+                by: .microseconds(-line.tries[(index + 1)...].reduce(0) { $0 + $1.microseconds })
+            )
             let shown = row(
                 Self.clock(time),
                 line.from,
@@ -204,9 +214,18 @@ struct TailColumns: Sendable {
         }
         if line.tries.isEmpty {
             let shown = row(
-                Self.clock(line.time), line.from, line.to, "-", String(line.status), Self.took(line.microseconds), mtls, request
+                Self.clock(line.time),
+                line.from,
+                line.to,
+                "-",
+                String(line.status),
+                Self.took(line.microseconds),
+                mtls,
+                request
             )
-            text += (line.status >= 500 ? output.style.red(shown) : line.status >= 400 ? output.style.yellow(shown) : shown) + "\n"
+            text +=
+                (line.status >= 500 ? output.style.red(shown) : line.status >= 400 ? output.style.yellow(shown) : shown)
+                + "\n"
         }
         if let error = line.error {
             text += output.style.dim("             └ \(error): \(line.hint ?? "")") + "\n"
@@ -221,7 +240,13 @@ struct TailColumns: Sendable {
     }
 
     private func row(
-        _ time: String, _ from: String, _ to: String, _ attempt: String, _ status: String, _ took: String, _ mtls: String,
+        _ time: String,
+        _ from: String,
+        _ to: String,
+        _ attempt: String,
+        _ status: String,
+        _ took: String,
+        _ mtls: String,
         _ request: String
     ) -> String {
         "\(padded(time, 12)) \(padded(from, 15)) \(padded(to, 25)) \(padded(attempt, 3)) \(padded(status, 7)) \(leading(took, 7)) \(padded(mtls, 8)) \(request)"

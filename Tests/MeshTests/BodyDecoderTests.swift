@@ -36,7 +36,10 @@ struct BodyDecoderTests {
     func chunked() throws {
         let text = "4;name=value\r\nWiki\r\n5 \r\npedia\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\nNEXT"
         let whole = try read(.chunked, [Array(text.utf8)])
-        #expect(whole == Read(payload: Array("Wikipedia".utf8), isEnded: true, trailers: ["X-Sum"], rest: Array("NEXT".utf8)))
+        #expect(
+            whole
+                == Read(payload: Array("Wikipedia".utf8), isEnded: true, trailers: ["X-Sum"], rest: Array("NEXT".utf8))
+        )
     }
 
     @Test("however its bytes arrive, a body comes out the same")
@@ -46,7 +49,9 @@ struct BodyDecoderTests {
             var encoded = ByteBuffer()
             var payload: [UInt8] = []
             for _ in 0..<Int.random(in: 0...6, using: &generator) {
-                let chunk = (0..<Int.random(in: 1...40, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                let chunk = (0..<Int.random(in: 1...40, using: &generator)).map { _ in
+                    UInt8.random(in: 0...255, using: &generator)
+                }
                 encoded.writeChunkSize(chunk.count)
                 encoded.writeBytes(chunk)
                 encoded.writeString("\r\n")
@@ -68,7 +73,8 @@ struct BodyDecoderTests {
     @Test(
         "chunks that two readers could read in two ways are refused",
         arguments: [
-            "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n", "-1\r\n", "1111111111111111\r\n",
+            "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n", "-1\r\n",
+            "1111111111111111\r\n",
             "5\r\nhello\n0\r\n\r\n",
         ]
     )

@@ -13,7 +13,8 @@ struct CallTargetTests {
         var scanner = HeadScanner()
         let head = try #require(try scanner.request(&buffer))
         switch resolver.resolve(head, listener: "127.0.0.1:41877", fixedAuthority: fixed) {
-        case .service(let name, let target): return "service \(name) \(target.isRoot ? "/" : head.block.text(target.path))"
+        case .service(let name, let target):
+            return "service \(name) \(target.isRoot ? "/" : head.block.text(target.path))"
         case .egress(let host, let port, let target):
             return "egress \(host):\(port) \(target.isRoot ? "/" : head.block.text(target.path))"
         case .unclear: return "unclear"

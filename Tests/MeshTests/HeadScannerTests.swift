@@ -21,7 +21,9 @@ struct HeadScannerTests {
     @Test("a request is taken apart")
     func takenApart() throws {
         let head = try #require(
-            try request("POST /validate?x=1 HTTP/1.1\r\nHost: identity-check\r\nContent-Length:  12 \r\nX-HMS-Error: no\r\n\r\n")
+            try request(
+                "POST /validate?x=1 HTTP/1.1\r\nHost: identity-check\r\nContent-Length:  12 \r\nX-HMS-Error: no\r\n\r\n"
+            )
         )
         #expect(head.block.text(head.method) == "POST")
         #expect(head.block.text(head.target) == "/validate?x=1")
@@ -104,7 +106,9 @@ struct HeadScannerTests {
     @Test("random damage is refused or read, and never crashes")
     func damage() {
         var generator = SeededGenerator(seed: 7)
-        let text = Array("POST /v HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTE: trailers\r\nConnection: te, x\r\nX: y\r\n\r\n".utf8)
+        let text = Array(
+            "POST /v HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTE: trailers\r\nConnection: te, x\r\nX: y\r\n\r\n".utf8
+        )
         for _ in 0..<5_000 {
             var bytes = text
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
@@ -170,6 +174,9 @@ struct HeadScannerTests {
         #expect(head.upgrades)
         var written = ByteBuffer()
         written.write(head, path: RequestTarget(path: head.target), adding: AddedFields())
-        #expect(String(buffer: written) == "GET /ws HTTP/1.1\r\nHost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        #expect(
+            String(buffer: written)
+                == "GET /ws HTTP/1.1\r\nHost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+        )
     }
 }

@@ -67,7 +67,9 @@ struct TargetResolver {
     /// The listener's own address; requests to it name their service in `x-hms-service`.
     private func isListener(_ authority: String, _ listener: String) -> Bool {
         if authority == listener { return true }
-        guard let (host, port) = splitPort(authority), let mine = splitPort(listener), port == mine.port else { return false }
+        guard let (host, port) = splitPort(authority), let mine = splitPort(listener), port == mine.port else {
+            return false
+        }
         return host == "localhost" || host == "127.0.0.1" || host == "::1"
     }
 

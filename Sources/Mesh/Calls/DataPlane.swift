@@ -193,7 +193,11 @@ final class ServiceEntry {
         for call in calls { call.routesChanged() }
     }
 
-    private static func rules(_ service: ServiceName, _ policy: MeshPolicy?, _ settings: DataPlaneSettings) -> ResolvedRules {
+    private static func rules(
+        _ service: ServiceName,
+        _ policy: MeshPolicy?,
+        _ settings: DataPlaneSettings
+    ) -> ResolvedRules {
         resolve(
             call: RuleSet(),
             upstream: settings.upstreams[service] ?? RuleSet(),

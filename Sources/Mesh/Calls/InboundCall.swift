@@ -199,7 +199,10 @@ final class InboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
             guard now >= silentUntil else { return plane.data.wheel.set(timer, at: silentUntil, now: now) }
             cancel()
             writer.cut()
-            finish(status: status, MeshError(.timeout, "nothing was sent for \(OutboundCall.idleTimeout.seconds / 60) minutes"))
+            finish(
+                status: status,
+                MeshError(.timeout, "nothing was sent for \(OutboundCall.idleTimeout.seconds / 60) minutes")
+            )
         case .connecting, .awaitingHead:
             let wasDelivered = if case .awaitingHead = phase { true } else { false }
             cancel()

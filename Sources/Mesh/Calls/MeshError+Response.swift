@@ -22,7 +22,12 @@ extension MeshError {
         block.append("content-type", "application/json", .contentType)
         block.append("content-length", String(body.count), .contentLength)
         writer.write(
-            head: ResponseHead(block: block, status: code.status, framing: .length(UInt64(body.count)), keepsAlive: true),
+            head: ResponseHead(
+                block: block,
+                status: code.status,
+                framing: .length(UInt64(body.count)),
+                keepsAlive: true
+            ),
             adding: added
         )
         writer.write(body: ByteBuffer(bytes: body))

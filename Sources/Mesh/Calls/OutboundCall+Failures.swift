@@ -35,7 +35,8 @@ extension OutboundCall {
                     ? "no service \(entry.service) is registered"
                     : "the registry has not said anything of \(entry.service) yet, and nothing is known from before",
                 hint: nearest.isEmpty
-                    ? "all names: hms-reg list" : "did you mean \(nearest.joined(separator: ", "))? all names: hms-reg list"
+                    ? "all names: hms-reg list"
+                    : "did you mean \(nearest.joined(separator: ", "))? all names: hms-reg list"
             )
         )
     }
@@ -129,7 +130,12 @@ extension OutboundCall {
         settle(.timedOut, now: now)
         let what = wasConnecting ? "no connection" : "no answer"
         tries.append(
-            record(.failed("timeout"), delivery: delivery, message: "\(what) within \(perTry.milliseconds) ms", now: now)
+            record(
+                .failed("timeout"),
+                delivery: delivery,
+                message: "\(what) within \(perTry.milliseconds) ms",
+                now: now
+            )
         )
         switch decision {
         case .retry(let wait): backOff(wait, now: now)

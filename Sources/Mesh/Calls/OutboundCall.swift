@@ -117,7 +117,6 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         if case .connecting = phase { arm(now: now) }
     }
 
-
     func isRepeatable(at instance: RoutedInstance) -> Bool {
         if head.isRepeatable { return true }
         guard !instance.repeatable.isEmpty else { return false }
@@ -278,7 +277,10 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
             guard now >= silentUntil else { return plane.wheel.set(timer, at: silentUntil, now: now) }
             exchange?.cancel()
             writer.cut()
-            finish(status: responseStatus, error(.timeout, "nothing was sent for \(Self.idleTimeout.seconds / 60) minutes"))
+            finish(
+                status: responseStatus,
+                error(.timeout, "nothing was sent for \(Self.idleTimeout.seconds / 60) minutes")
+            )
         case .waitingForName:
             entry.stopWaiting(self)
             phase = .connecting
@@ -304,7 +306,13 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         plane.wheel.clear(timer)
         body.release(in: plane.kept)
         let now = NIODeadline.now()
-        plane.metrics.record(service: entry.service, status: status, error: error?.code, took: now - began, tries: tries.count)
+        plane.metrics.record(
+            service: entry.service,
+            status: status,
+            error: error?.code,
+            took: now - began,
+            tries: tries.count
+        )
         log(status: status, error, now: now)
     }
 }

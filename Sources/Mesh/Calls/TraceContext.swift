@@ -28,7 +28,8 @@ struct TraceContext {
         let bytes = Array(value.utf8)
         guard bytes.count >= 55, bytes[2] == UInt8(ascii: "-"), bytes[35] == UInt8(ascii: "-") else { return nil }
         let id = bytes[3..<35]
-        guard id.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x66 }), id.contains(where: { $0 != 0x30 })
+        guard id.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x66 }),
+            id.contains(where: { $0 != 0x30 })
         else { return nil }
         return String(decoding: id, as: UTF8.self)
     }

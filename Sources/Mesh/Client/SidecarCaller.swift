@@ -93,7 +93,8 @@ final class CallerPool {
                 self = .unix(path: String(address.dropFirst(5)))
                 return
             }
-            guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]) else {
+            guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...])
+            else {
                 throw SidecarError(.address, "\(address) is neither HOST:PORT nor unix:PATH")
             }
             var host = address[..<colon]

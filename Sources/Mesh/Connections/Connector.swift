@@ -85,7 +85,11 @@ final class Connector {
         }
     }
 
-    fileprivate func judge(_ channel: any Channel, meant: SPIFFEID, credentials: MeshCredentials) throws(ExchangeFailure) {
+    fileprivate func judge(
+        _ channel: any Channel,
+        meant: SPIFFEID,
+        credentials: MeshCredentials
+    ) throws(ExchangeFailure) {
         handshakes += 1
         do throws(PeerAuthorization.Refusal) {
             _ = try certificates.authorize(
@@ -157,9 +161,12 @@ private final class ConnectionSetup {
         let operations = channel.pipeline.syncOperations
         switch security {
         case .none: break
-        case .mutual(let context, _, _): try operations.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
+        case .mutual(let context, _, _):
+            try operations.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
         case .system(let context, let host):
-            try operations.addHandler(NIOSSLClientHandler(context: context, serverHostname: isAddress(host) ? nil : host))
+            try operations.addHandler(
+                NIOSSLClientHandler(context: context, serverHostname: isAddress(host) ? nil : host)
+            )
         }
         try operations.addHandler(ReadyWaiter(isSecured: isSecured, timeout: Connector.timeout, setup: self))
     }
@@ -205,7 +212,13 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
         let channel = context.channel
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [self] in
             setup.finish(
-                .failure(ExchangeFailure(kind: .tls, delivery: .no, message: "the TLS handshake took over \(timeout.seconds) s"))
+                .failure(
+                    ExchangeFailure(
+                        kind: .tls,
+                        delivery: .no,
+                        message: "the TLS handshake took over \(timeout.seconds) s"
+                    )
+                )
             )
             channel.close(promise: nil)
         }
@@ -223,7 +236,10 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
 
     func channelInactive(context: ChannelHandlerContext) {
         if !isOver {
-            end(context, ExchangeFailure(kind: .tls, delivery: .no, message: "the connection ended during the TLS handshake"))
+            end(
+                context,
+                ExchangeFailure(kind: .tls, delivery: .no, message: "the connection ended during the TLS handshake")
+            )
         }
         context.fireChannelInactive()
     }

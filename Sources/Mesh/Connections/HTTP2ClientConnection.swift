@@ -63,7 +63,9 @@ final class HTTP2ClientConnection {
             case .failure(let error):
                 streams -= 1
                 completion(
-                    .failure(ExchangeFailure(kind: .connect, delivery: .no, message: "no stream could be opened: \(error)"))
+                    .failure(
+                        ExchangeFailure(kind: .connect, delivery: .no, message: "no stream could be opened: \(error)")
+                    )
                 )
             }
         }

@@ -19,8 +19,12 @@ struct MeshCredentials: Sendable {
         self.svid = svid
         self.bundle = bundle
         self.denyList = denyList
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(svid.pem.utf8)).map { NIOSSLCertificateSource.certificate($0) }
-        let privateKey = NIOSSLPrivateKeySource.privateKey(try NIOSSLPrivateKey(bytes: Array(key.pem.utf8), format: .pem))
+        let chain = try NIOSSLCertificate.fromPEMBytes(Array(svid.pem.utf8)).map {
+            NIOSSLCertificateSource.certificate($0)
+        }
+        let privateKey = NIOSSLPrivateKeySource.privateKey(
+            try NIOSSLPrivateKey(bytes: Array(key.pem.utf8), format: .pem)
+        )
         let roots = NIOSSLTrustRoots.certificates(try NIOSSLCertificate.fromPEMBytes(Array(bundle.pem.utf8)))
 
         var server = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: privateKey)

@@ -81,10 +81,14 @@ struct BodyDecoder {
     private func chunkSize(_ buffer: inout ByteBuffer) throws(BadMessage) -> UInt64? {
         let view = buffer.readableBytesView.prefix(Self.maximumSizeLine)
         guard let end = view.firstIndex(of: 0x0a) else {
-            guard view.count < Self.maximumSizeLine else { throw BadMessage(reason: "a chunk's size of too many bytes") }
+            guard view.count < Self.maximumSizeLine else {
+                throw BadMessage(reason: "a chunk's size of too many bytes")
+            }
             return nil
         }
-        guard end > view.startIndex, view[end - 1] == 0x0d else { throw BadMessage(reason: "a line that ends with LF alone") }
+        guard end > view.startIndex, view[end - 1] == 0x0d else {
+            throw BadMessage(reason: "a line that ends with LF alone")
+        }
         var size: UInt64 = 0
         var digits = 0
         for byte in view[view.startIndex..<(end - 1)] {

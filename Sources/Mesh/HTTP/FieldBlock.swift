@@ -111,9 +111,12 @@ extension KnownField {
             } else {
                 self = name.isName("grpc-status") ? .grpcStatus : .mesh(name)
             }
-        case 12: self = name.isName("content-type") ? .contentType : name.isName("grpc-timeout") ? .grpcTimeout : .mesh(name)
+        case 12:
+            self = name.isName("content-type") ? .contentType : name.isName("grpc-timeout") ? .grpcTimeout : .mesh(name)
         case 14:
-            self = name.isName("content-length") ? .contentLength : name.isName("http2-settings") ? .http2Settings : .mesh(name)
+            self =
+                name.isName("content-length")
+                ? .contentLength : name.isName("http2-settings") ? .http2Settings : .mesh(name)
         case 15: self = name.isName("idempotency-key") ? .idempotencyKey : .mesh(name)
         case 16: self = name.isName("proxy-connection") ? .proxyConnection : .mesh(name)
         case 17: self = name.isName("transfer-encoding") ? .transferEncoding : .mesh(name)
@@ -124,7 +127,8 @@ extension KnownField {
     @inline(__always)
     private static func mesh(_ name: UnsafeRawBufferPointer) -> KnownField {
         guard name.count > 6, name[0] | 0x20 == UInt8(ascii: "x"), name.isDash(at: 1),
-            name[2] | 0x20 == UInt8(ascii: "h"), name[3] | 0x20 == UInt8(ascii: "m"), name[4] | 0x20 == UInt8(ascii: "s"),
+            name[2] | 0x20 == UInt8(ascii: "h"), name[3] | 0x20 == UInt8(ascii: "m"),
+            name[4] | 0x20 == UInt8(ascii: "s"),
             name.isDash(at: 5)
         else { return .other }
         switch name.count {

@@ -113,7 +113,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
             if let alert { return fail(.tls, "the callee ended TLS: \(alert)", .no) }
             fail(
                 .reset,
-                sawResponseByte ? "the connection ended in the middle of the answer" : "the connection ended before an answer",
+                sawResponseByte
+                    ? "the connection ended in the middle of the answer" : "the connection ended before an answer",
                 .unknown
             )
         case .idle, .closed: release(isReusable: false)

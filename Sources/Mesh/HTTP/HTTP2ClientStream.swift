@@ -56,7 +56,9 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
             sink?.response(head)
             if frame.endStream { end(trailers: nil) }
         } catch {
-            fail(ExchangeFailure(kind: .malformed, delivery: .unknown, message: "the answer is no HTTP: \(error.reason)"))
+            fail(
+                ExchangeFailure(kind: .malformed, delivery: .unknown, message: "the answer is no HTTP: \(error.reason)")
+            )
             cancel()
         }
     }
@@ -108,7 +110,8 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
                 ?? ExchangeFailure(
                     kind: .reset,
                     delivery: .unknown,
-                    message: hasHead ? "the stream ended in the middle of the answer" : "the stream ended before an answer"
+                    message: hasHead
+                        ? "the stream ended in the middle of the answer" : "the stream ended before an answer"
                 )
         )
         onEnd()

@@ -32,7 +32,9 @@ extension RequestHead {
         let targetRange = block.place(path)
         var authorityRange: Range<UInt16>?
         if let authority, !authority.isEmpty {
-            guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { throw BadMessage(reason: "no clean :authority") }
+            guard authority.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
+                throw BadMessage(reason: "no clean :authority")
+            }
             authorityRange = block.place(authority)
         }
         try block.append(headers)
@@ -59,7 +61,9 @@ extension RequestHead {
         headers.add(name: ":authority", value: named)
         headers.add(block) { $0 != .host && !$0.isHopByHop && !$0.isMesh }
         // The one hop-by-hop field that HTTP/2 has; gRPC servers want it.
-        if let te = block.first(.te), block.hasPrefix(te.value, "trailers") { headers.add(name: "te", value: "trailers") }
+        if let te = block.first(.te), block.hasPrefix(te.value, "trailers") {
+            headers.add(name: "te", value: "trailers")
+        }
         for field in added.fields { headers.add(name: "\(field.name)", value: field.value) }
         return headers
     }

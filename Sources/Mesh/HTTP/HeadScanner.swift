@@ -172,10 +172,12 @@ private struct HeadLines {
 
     private mutating func statusLine(_ bytes: UnsafeRawBufferPointer) throws(BadMessage) -> (status: Int, minor: Int) {
         let line = try nextLine(bytes)
-        guard line.count >= 12, bytes[line.lowerBound + 8] == 0x20, line.count == 12 || bytes[line.lowerBound + 12] == 0x20
+        guard line.count >= 12, bytes[line.lowerBound + 8] == 0x20,
+            line.count == 12 || bytes[line.lowerBound + 12] == 0x20
         else { throw BadMessage(reason: "no status line") }
         let minor = try minorVersion(bytes[line.lowerBound..<(line.lowerBound + 8)])
-        guard let status = decimal(bytes[(line.lowerBound + 9)..<(line.lowerBound + 12)]), status >= 100, status < 600 else {
+        guard let status = decimal(bytes[(line.lowerBound + 9)..<(line.lowerBound + 12)]), status >= 100, status < 600
+        else {
             throw BadMessage(reason: "no status code")
         }
         return (Int(status), minor)
@@ -244,7 +246,9 @@ private struct HeadLines {
         case .contentLength:
             guard length == nil else { throw BadMessage(reason: "two lengths") }
             guard !isChunked else { throw BadMessage(reason: "a length beside a transfer coding") }
-            guard let number = decimal(value), value.count <= 18 else { throw BadMessage(reason: "a length that is no number") }
+            guard let number = decimal(value), value.count <= 18 else {
+                throw BadMessage(reason: "a length that is no number")
+            }
             length = number
         case .transferEncoding:
             guard length == nil else { throw BadMessage(reason: "a length beside a transfer coding") }
@@ -329,7 +333,8 @@ private func unsafe<R>(
 /// `tchar` of RFC 9110 §5.6.2.
 private let tokenBytes: [Bool] = (0..<256).map { byte in
     switch UInt8(byte) {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
         true
     default: "!#$%&'*+-.^_`|~".utf8.contains(UInt8(byte))
     }

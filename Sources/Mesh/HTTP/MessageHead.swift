@@ -39,7 +39,8 @@ struct RequestHead {
 
     /// May be sent twice without harm by what the request itself says (RFC 9110 §9.2.2, or an idempotency key).
     var isRepeatable: Bool {
-        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] as [StaticString] where block.equals(self.method, method) {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] as [StaticString]
+        where block.equals(self.method, method) {
             return true
         }
         return block.first(.idempotencyKey) != nil

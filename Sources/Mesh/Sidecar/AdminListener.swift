@@ -17,7 +17,11 @@ struct AdminListener: Sendable {
         var log: AccessLog?
     }
 
-    static func start(socket path: String, answers: Answers, group: MultiThreadedEventLoopGroup) async throws -> AdminListener {
+    static func start(
+        socket path: String,
+        answers: Answers,
+        group: MultiThreadedEventLoopGroup
+    ) async throws -> AdminListener {
         let channel = try await bootstrap(answers, group)
             .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         // Whoever may connect may read paths of requests: this user alone.
@@ -124,7 +128,10 @@ private final class AdminExchange: RequestSink {
         guard let log = answers.log else { return answer(404, "text/plain", Array("no tail at this door\n".utf8)) }
         var block = FieldBlock()
         block.append("content-type", "application/x-ndjson", .contentType)
-        writer.write(head: ResponseHead(block: block, status: 200, framing: .chunked, keepsAlive: true), adding: AddedFields())
+        writer.write(
+            head: ResponseHead(block: block, status: 200, framing: .chunked, keepsAlive: true),
+            adding: AddedFields()
+        )
         writer.flush()
         let bound = NIOLoopBound(self, eventLoop: loop)
         tail = log.add { lines in bound.eventLoop.execute { bound.value.show(lines) } }

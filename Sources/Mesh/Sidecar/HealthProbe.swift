@@ -56,7 +56,9 @@ struct HealthProbe: Sendable {
         } catch {
             deadline.cancel()
             connecting.whenSuccess { $0.close(promise: nil) }
-            return .fails(detail: "\(path.map { "GET \($0): " } ?? "")127.0.0.1:\(port): \(Connector.failure(error).message)")
+            return .fails(
+                detail: "\(path.map { "GET \($0): " } ?? "")127.0.0.1:\(port): \(Connector.failure(error).message)"
+            )
         }
     }
 

@@ -62,7 +62,9 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) { channel.close(promise: nil) }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: Self.handshakeTimeout) {
+            channel.close(promise: nil)
+        }
         context.fireChannelActive()
     }
 
@@ -106,7 +108,9 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
                     let (connection, begin) = bound.value
                     connection.streams += 1
                     stream.closeFuture.assumeIsolated().whenComplete { _ in connection.streams -= 1 }
-                    try stream.pipeline.syncOperations.addHandler(HTTP2ServerStream(passesMeshFields: true, begin: begin))
+                    try stream.pipeline.syncOperations.addHandler(
+                        HTTP2ServerStream(passesMeshFields: true, begin: begin)
+                    )
                 }
             }
         } else {

@@ -23,7 +23,9 @@ final class LoopState {
 
     func judge(_ certificate: NIOSSLCertificate?) -> Result<Peer, PeerAuthorization.Refusal> {
         guard let credentials = data.connector.credentials else {
-            return .failure(PeerAuthorization.Refusal(code: .certificateExpired, message: "this sidecar has no certificate"))
+            return .failure(
+                PeerAuthorization.Refusal(code: .certificateExpired, message: "this sidecar has no certificate")
+            )
         }
         do throws(PeerAuthorization.Refusal) {
             return .success(
@@ -40,7 +42,8 @@ final class LoopState {
         }
     }
 
-    func begin(_ head: RequestHead, on connection: InboundConnection, writer: any ResponseWriter) -> (any RequestSink)? {
+    func begin(_ head: RequestHead, on connection: InboundConnection, writer: any ResponseWriter) -> (any RequestSink)?
+    {
         switch connection.peer {
         case .success(let peer): return inbound.begin(head, from: peer, writer: writer)
         case .failure(let refusal):

@@ -34,8 +34,13 @@ struct OutboundListener: Sendable {
         case .tcp(let host, let port):
             let channel = try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(host: host, port: port).get()
-            guard let local = channel.localAddress, let bound = local.port else { throw ChannelError.unknownLocalAddress }
-            return OutboundListener(channel: channel, address: host.contains(":") ? "[\(host)]:\(bound)" : "\(host):\(bound)")
+            guard let local = channel.localAddress, let bound = local.port else {
+                throw ChannelError.unknownLocalAddress
+            }
+            return OutboundListener(
+                channel: channel,
+                address: host.contains(":") ? "[\(host)]:\(bound)" : "\(host):\(bound)"
+            )
         case .unix(let path):
             let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             return OutboundListener(channel: channel, address: "unix:\(path)")
@@ -100,7 +105,10 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func speakHTTP2(_ context: ChannelHandlerContext) throws {
-        let bound = NIOLoopBound((plane: plane, resolver: resolver, authority: fixedAuthority), eventLoop: context.eventLoop)
+        let bound = NIOLoopBound(
+            (plane: plane, resolver: resolver, authority: fixedAuthority),
+            eventLoop: context.eventLoop
+        )
         _ = try context.pipeline.syncOperations.configureHTTP2Pipeline(
             mode: .server,
             connectionConfiguration: HTTP2ClientConnection.connectionConfiguration,
@@ -163,7 +171,15 @@ struct OutboundResolver: Sendable {
                 ).write(to: writer, isGRPC: head.isGRPC)
                 return nil
             }
-            let call = EgressCall(plane: plane, head: head, host: host, port: port, target: target, writer: writer, now: now)
+            let call = EgressCall(
+                plane: plane,
+                head: head,
+                host: host,
+                port: port,
+                target: target,
+                writer: writer,
+                now: now
+            )
             call.start()
             return call
         case .unclear(let why):

@@ -140,6 +140,8 @@ actor Registrar {
 
     func deregister() async {
         let key = instance.key
-        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) { try await $0.deregister(key) }
+        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) {
+            try await $0.deregister(key)
+        }
     }
 }

@@ -82,7 +82,8 @@ public final class Sidecar: Sendable {
             outbound: outbound.address,
             inbound: inbound.map { "\(configuration.inboundHost):\($0.port)" } ?? "-"
         )
-        let socket = configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
+        let socket =
+            configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
         var admin = [try await AdminListener.start(socket: socket, answers: reporter.answers, group: loops.group)]
         if let (host, port) = configuration.adminListen {
             admin.append(

@@ -69,7 +69,8 @@ struct SidecarReport: Sendable {
     private var upstreams: [(UpstreamSnapshot, ResolvedRules)] {
         var byName: [ServiceName: (UpstreamSnapshot, ResolvedRules)] = [:]
         for loop in loops {
-            for upstream in loop.upstreams where byName[upstream.0.service].map({ $0.0.inFlight <= upstream.0.inFlight }) ?? true {
+            for upstream in loop.upstreams
+            where byName[upstream.0.service].map({ $0.0.inFlight <= upstream.0.inFlight }) ?? true {
                 byName[upstream.0.service] = upstream
             }
         }
@@ -110,7 +111,8 @@ struct SidecarReport: Sendable {
         json.endObject()
     }
 
-    private func write(_ value: some FixedWidthInteger, _ source: RuleSource, _ name: String, to json: inout JSONWriter) {
+    private func write(_ value: some FixedWidthInteger, _ source: RuleSource, _ name: String, to json: inout JSONWriter)
+    {
         json.key(name)
         json.beginObject()
         json.member("value", value)
@@ -140,9 +142,17 @@ struct SidecarReport: Sendable {
         page.sample("hms_mesh_build_info", [("version", version)], "1")
         page.metric("hms_mesh_requests_total", "counter", "Requests, by direction, service called and class of status.")
         for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.classes("hms_mesh_requests_total", [("direction", "outbound"), ("service", service.description)], series)
+            page.classes(
+                "hms_mesh_requests_total",
+                [("direction", "outbound"), ("service", service.description)],
+                series
+            )
         }
-        page.classes("hms_mesh_requests_total", [("direction", "inbound"), ("service", service.description)], total.inbound)
+        page.classes(
+            "hms_mesh_requests_total",
+            [("direction", "inbound"), ("service", service.description)],
+            total.inbound
+        )
         page.metric("hms_mesh_errors_total", "counter", "Answers that this sidecar made itself, by code.")
         for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
             page.errors([("direction", "outbound"), ("service", service.description)], series)
@@ -154,18 +164,38 @@ struct SidecarReport: Sendable {
         }
         page.metric("hms_mesh_request_duration_seconds", "histogram", "From a request's head to its last byte.")
         for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.histogram("hms_mesh_request_duration_seconds", [("direction", "outbound"), ("service", service.description)], series)
+            page.histogram(
+                "hms_mesh_request_duration_seconds",
+                [("direction", "outbound"), ("service", service.description)],
+                series
+            )
         }
         page.histogram(
             "hms_mesh_request_duration_seconds",
             [("direction", "inbound"), ("service", service.description)],
             total.inbound
         )
-        page.gauge("hms_mesh_requests_in_flight", "Requests from other sidecars under way.", loops.reduce(0) { $0 + $1.inFlight })
-        page.gauge("hms_mesh_inbound_connections", "Connections of other sidecars.", loops.reduce(0) { $0 + $1.connections })
+        page.gauge(
+            "hms_mesh_requests_in_flight",
+            "Requests from other sidecars under way.",
+            loops.reduce(0) { $0 + $1.inFlight }
+        )
+        page.gauge(
+            "hms_mesh_inbound_connections",
+            "Connections of other sidecars.",
+            loops.reduce(0) { $0 + $1.connections }
+        )
         page.metric("hms_mesh_tls_handshakes_total", "counter", "TLS handshakes of callers, by how they ended.")
-        page.sample("hms_mesh_tls_handshakes_total", [("result", "done")], String(loops.reduce(0) { $0 + $1.handshakes }))
-        page.sample("hms_mesh_tls_handshakes_total", [("result", "refused")], String(loops.reduce(0) { $0 + $1.refusedHandshakes }))
+        page.sample(
+            "hms_mesh_tls_handshakes_total",
+            [("result", "done")],
+            String(loops.reduce(0) { $0 + $1.handshakes })
+        )
+        page.sample(
+            "hms_mesh_tls_handshakes_total",
+            [("result", "refused")],
+            String(loops.reduce(0) { $0 + $1.refusedHandshakes })
+        )
         page.metric("hms_mesh_usable_instances", "gauge", "Instances of a service that calls may go to.")
         for (snapshot, _) in upstreams {
             page.sample(
@@ -183,10 +213,22 @@ struct SidecarReport: Sendable {
             )
         }
         if let certificateNotAfter {
-            page.gauge("hms_cert_not_after_seconds", "End of this sidecar's certificate, Unix time.", Int(certificateNotAfter.rawValue / 1_000_000_000))
+            page.gauge(
+                "hms_cert_not_after_seconds",
+                "End of this sidecar's certificate, Unix time.",
+                Int(certificateNotAfter.rawValue / 1_000_000_000)
+            )
         }
-        page.gauge("hms_mesh_registry_connected", "0 while routing goes on from the last known view.", registryLostSince == nil ? 1 : 0)
-        page.gauge("hms_mesh_log_lines_lost_total", "Lines of the access log that were not written.", Int(clamping: lostLogLines))
+        page.gauge(
+            "hms_mesh_registry_connected",
+            "0 while routing goes on from the last known view.",
+            registryLostSince == nil ? 1 : 0
+        )
+        page.gauge(
+            "hms_mesh_log_lines_lost_total",
+            "Lines of the access log that were not written.",
+            Int(clamping: lostLogLines)
+        )
         return page.text
     }
 }

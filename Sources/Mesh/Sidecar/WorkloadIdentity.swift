@@ -67,7 +67,10 @@ actor WorkloadIdentity {
             let svid = try X509SVID(pem: issued.certificate)
             let bundle = try TrustBundle(pem: authority.bundle)
             guard svid.id.subject == .service(service) else {
-                throw IdentityError(.malformedCertificate, "the registry's certificate is of \(svid.id), not of \(service)")
+                throw IdentityError(
+                    .malformedCertificate,
+                    "the registry's certificate is of \(svid.id), not of \(service)"
+                )
             }
             try PrivateFile.write(issued.certificate, to: directory + "/certificate.pem")
             try PrivateFile.write(authority.bundle, to: directory + "/bundle.pem")
