@@ -15,6 +15,9 @@ public final class RegistryMetrics: Sendable {
         case externalServiceRemoved
         case certificateIssued
         case certificateRevoked
+        case checkpointed
+        case registryRestored
+        case snapshotTaken
         /// The registry's own life: starts, stops, seals, guard, clock.
         case registry
 
@@ -31,6 +34,9 @@ public final class RegistryMetrics: Sendable {
             case .externalServiceRemoved: "external_service_removed"
             case .certificateIssued: "certificate_issued"
             case .certificateRevoked: "certificate_revoked"
+            case .checkpointed: "checkpointed"
+            case .registryRestored: "registry_restored"
+            case .snapshotTaken: "snapshot_taken"
             case .registry: "registry"
             }
         }
@@ -67,6 +73,9 @@ public final class RegistryMetrics: Sendable {
         case .externalServiceRemoved: .externalServiceRemoved
         case .certificateIssued: .certificateIssued
         case .certificateRevoked: .certificateRevoked
+        case .checkpointed: .checkpointed
+        case .registryRestored: .registryRestored
+        case .snapshotTaken: .snapshotTaken
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
             .registry

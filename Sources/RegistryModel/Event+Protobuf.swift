@@ -209,6 +209,9 @@ extension EventKind {
             .operatorOverride(.with { $0.guard = word == .release ? .release : .hold })
         case .certificateIssued(let certificate): .certificateIssued(certificate.message)
         case .certificateRevoked(let revocation): .certificateRevoked(revocation.message)
+        case .checkpointed(let record): .checkpointed(record.message)
+        case .registryRestored(let record): .registryRestored(record.message)
+        case .snapshotTaken(let record): .snapshotTaken(record.message)
         case .unknown: nil
         }
     }
@@ -287,6 +290,9 @@ extension EventKind {
             }
         case .certificateIssued(let it): self = .certificateIssued(try CertificateRecord(it))
         case .certificateRevoked(let it): self = .certificateRevoked(try Revocation(it))
+        case .checkpointed(let it): self = .checkpointed(try CheckpointRecord(it))
+        case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
+        case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
         case nil: self = .unknown
         }
     }

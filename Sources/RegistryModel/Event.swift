@@ -58,6 +58,9 @@ public enum EventKind: Sendable, Equatable {
     case guardOverridden(GuardOverride)
     case certificateIssued(CertificateRecord)
     case certificateRevoked(Revocation)
+    case checkpointed(CheckpointRecord)
+    case registryRestored(RestoreRecord)
+    case snapshotTaken(SnapshotRecord)
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }

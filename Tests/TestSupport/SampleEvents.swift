@@ -154,11 +154,36 @@ extension SeededGenerator {
         case 17:
             let subject: Revocation.Subject = oneIn(2) ? .serial(serial()) : .service(key().service)
             return .certificateRevoked(Revocation(subject: subject, before: timestamp(), until: timestamp()))
+        case 18: return .checkpointed(checkpoint())
+        case 19:
+            let restore = RestoreRecord(
+                parentEpoch: Epoch(rawValue: next()),
+                sequence: handle,
+                root: bytes(32),
+                lastKnownLost: SequenceNumber(magnitude()),
+                source: text(upTo: 20)
+            )
+            return .registryRestored(restore)
+        case 20:
+            let snapshot = SnapshotRecord(file: text(upTo: 20), sequence: handle, sha256: bytes(32), bytes: magnitude())
+            return .snapshotTaken(snapshot)
         default: return .unknown
         }
     }
 
-    public static let eventKinds = 19
+    private mutating func checkpoint() -> CheckpointRecord {
+        CheckpointRecord(
+            size: SequenceNumber(magnitude()),
+            root: bytes(32),
+            digestVersion: 1,
+            stateDigest: bytes(32),
+            origin: text(upTo: 20),
+            publicKey: bytes(32),
+            signature: bytes(64)
+        )
+    }
+
+    public static let eventKinds = 22
 
     public mutating func event(_ sequence: UInt64, time: Timestamp? = nil, kind: Int? = nil) -> Event {
         Event(
