@@ -1,3 +1,4 @@
+public import OpenSSLCrypto
 public import RegistryModel
 
 /// Reads a log's directory, live or a copy, and changes nothing. A live log's last, half-written batch is not there yet.
@@ -88,6 +89,30 @@ public struct LogReader {
                 return try body(event, bytes)
             }
         )
+    }
+
+    /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.
+    ///
+    /// - Throws: `damaged` where the log does not hold that many.
+    public func merkleRoot(at size: SequenceNumber) throws -> SHA256Digest {
+        guard let first = try segments().last(where: { $0 <= size.next }) else {
+            throw EventLogError(.damaged, "\(directory) does not hold event \(size)", path: directory)
+        }
+        var tree = try MerkleTree(size: first.rawValue - 1, frontier: try open(first).header.frontier)
+        if size >= first {
+            try forEach(from: first, through: size) { _, bytes in
+                tree.append(bytes)
+                return true
+            }
+        }
+        guard tree.size == size.rawValue else {
+            throw EventLogError(
+                .damaged,
+                "\(directory) ends with \(tree.size), before event \(size)",
+                path: directory
+            )
+        }
+        return tree.root
     }
 
     // MARK: Walking

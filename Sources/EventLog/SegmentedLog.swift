@@ -156,6 +156,11 @@ public final class SegmentedLog: DurableLog {
         tree.root
     }
 
+    /// What the tree of ``lastSequence`` leaves is made of: enough to have its root later.
+    public var merkleFrontier: [SHA256Digest] {
+        tree.frontier
+    }
+
     public var bytesOnDisk: UInt64 {
         sealedBytes + writer.end
     }
