@@ -35,6 +35,7 @@ let targets: [Target] = [
 
     // 3  commands to events · the registry seen from outside
     .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
+    .target(name: "Replay", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
     .target(
         name: "RegistryClient",
         dependencies: [
@@ -81,6 +82,14 @@ let targets: [Target] = [
         ]
     ),
 
+    .executableTarget(
+        name: "hms-replay",
+        dependencies: [
+            "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Replay", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
+    ),
+
     // Tests mirror the targets; the last runs the real programs.
     .target(name: "TestSupport", dependencies: ["RegistryModel"], path: "Tests/TestSupport"),
     .testTarget(name: "RegistryModelTests", dependencies: ["RegistryModel", "TestSupport"]),
@@ -99,7 +108,13 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "RegistryTests",
-        dependencies: ["RegistryModel", "EventLog", "MaterializedView", "Registry", "TestSupport"]
+        dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Registry", "TestSupport"]
+    ),
+    .testTarget(
+        name: "ReplayTests",
+        dependencies: [
+            "Replay", "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Registry", "TestSupport",
+        ]
     ),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),

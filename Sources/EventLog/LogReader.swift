@@ -20,6 +20,11 @@ public struct LogReader {
         try SegmentFile.list(directory)
     }
 
+    /// Where the segment that begins with `first` is.
+    public static func path(of first: SequenceNumber, in directory: String) -> String {
+        directory + "/" + SegmentFile.name(first)
+    }
+
     /// Which log this is, by its last segment; nil where there is none.
     public var identity: LogIdentity? {
         get throws { try segments().last.map { try open($0).header.identity } }
@@ -89,6 +94,34 @@ public struct LogReader {
                 return try body(event, bytes)
             }
         )
+    }
+
+    /// The last event, in order of sequence, that happened at `time` or before; `none` where history begins later. Where
+    /// the clock was set back, the latest stretch that holds the time counts.
+    public func lastSequence(notAfter time: Timestamp) throws -> SequenceNumber {
+        let segments = try segments()
+        for (index, first) in segments.enumerated().reversed() {
+            let segment = try open(first)
+            var candidate: (header: BatchHeader, offset: UInt64)?
+            try forEachBatch(of: segment, from: segment.start, isLast: index == segments.count - 1) { header, offset in
+                if header.firstTime <= time { candidate = (header, offset) }
+                return true
+            }
+            guard let candidate else { continue }
+            var found = SequenceNumber.none
+            let isSound = try segment.check(candidate.header, at: candidate.offset) { event, _ in
+                if event.time <= time { found = event.sequence }
+            }
+            guard isSound || index == segments.count - 1 else {
+                throw EventLogError.damaged(
+                    "batch of \(candidate.header.firstSequence)",
+                    segment.path,
+                    at: candidate.offset
+                )
+            }
+            if found > .none { return found }
+        }
+        return .none
     }
 
     /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.

@@ -29,7 +29,12 @@ public struct MerkleTree {
 
     /// Appends an event's own bytes as a leaf.
     public mutating func append(_ leaf: UnsafeRawBufferPointer) {
-        var node = hasher.leaf(leaf)
+        append(hash: hasher.leaf(leaf))
+    }
+
+    /// Appends a leaf whose hash is known.
+    public mutating func append(hash: SHA256Digest) {
+        var node = hash
         // Each trailing one of the size is a full subtree that the new leaf completes to the next larger.
         var subtrees = size
         while subtrees & 1 == 1, let left = frontier.popLast() {
