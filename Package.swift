@@ -77,7 +77,7 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-reg",
         dependencies: [
-            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "Terminal",
+            "RegistryModel", "RegistryClient", "EventLog", "MaterializedView", "Registry", "Identity", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),

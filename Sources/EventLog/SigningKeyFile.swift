@@ -55,15 +55,24 @@ public enum SmallFile {
     /// old text or the new.
     public static func publish(_ text: String, as path: String) throws(EventLogError) {
         let temporary = path + ".new"
-        do {
-            let file = try DurableFile(path: temporary, mode: .create)
-            let bytes = Array(text.utf8)
-            let written = bytes.withUnsafeBytes { raw -> Result<Void, EventLogError> in
-                Result { () throws(EventLogError) in try file.write(raw, at: 0) }
-            }
-            try written.get()
-            try file.sync()
-        }
+        try write(text, to: try DurableFile(path: temporary, mode: .create))
         try DurableFile.publish(temporary, as: path, failpoints: nil)
+    }
+
+    /// The same for a file that must not be there yet.
+    public static func create(_ text: String, at path: String) throws(EventLogError) {
+        guard access(path, F_OK) != 0 else {
+            throw EventLogError(.fileFailed, "\(path) is there already; nothing was changed", path: path, errno: EEXIST)
+        }
+        try publish(text, as: path)
+    }
+
+    private static func write(_ text: String, to file: DurableFile) throws(EventLogError) {
+        let bytes = Array(text.utf8)
+        let written = bytes.withUnsafeBytes { raw -> Result<Void, EventLogError> in
+            Result { () throws(EventLogError) in try file.write(raw, at: 0) }
+        }
+        try written.get()
+        try file.sync()
     }
 }

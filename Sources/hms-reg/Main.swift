@@ -31,7 +31,7 @@ struct RegistryCommand: AsyncParsableCommand {
         subcommands: [
             ListCommand.self, LookupCommand.self, StatusCommand.self, AddCommand.self, ImportCommand.self,
             RemoveCommand.self, HeartbeatCommand.self, DrainCommand.self, WatchCommand.self, PolicyCommand.self,
-            GuardCommand.self, AuthorityCommand.self, CertificateCommand.self,
+            GuardCommand.self, AuthorityCommand.self, CertificateCommand.self, CheckpointCommand.self,
         ]
     )
 }

@@ -66,6 +66,14 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Put each signed checkpoint there too, and the key: a disk of its own (default: none).",
+            valueName: "dir"
+        )
+    )
+    var checkpointCopy: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
             valueName: "megabytes"
         )
@@ -89,7 +97,8 @@ struct DaemonOptions: ParsableArguments {
             ("data", data), ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
-            ("trust-domain", trustDomain), ("reserve", reserve), ("log-level", logLevel),
+            ("trust-domain", trustDomain), ("checkpoint-copy", checkpointCopy), ("reserve", reserve),
+            ("log-level", logLevel),
         ]
     }
 }

@@ -18,6 +18,7 @@ struct DaemonSettings {
     private var guardOptions = MassExpiryGuard.Options()
     private var trustDomain: TrustDomain
     private var reserveMegabytes: UInt64 = 64
+    private var checkpointCopy: String?
     private var logLevel = Logger.Level.info
 
     init(_ options: DaemonOptions, environment: (String) -> String? = Environment.variable) throws {
@@ -48,6 +49,7 @@ struct DaemonSettings {
             protectFor: try Self.duration(sources["protect-for"], 1_000...86_400_000) ?? guardOptions.protectFor
         )
         reserveMegabytes = UInt64(try Self.number(sources["reserve"], 0...1_000_000) ?? Double(reserveMegabytes))
+        checkpointCopy = try sources["checkpoint-copy"].map { try Self.directory($0) }
         if let level = sources["log-level"] {
             guard let parsed = Logger.Level(rawValue: level.text) else {
                 throw Self.bad(level, "is none of trace, debug, info, notice, warning, error")
@@ -65,6 +67,10 @@ struct DaemonSettings {
                 guardOptions: guardOptions,
                 reserveBytes: reserveMegabytes * 1_024 * 1_024,
                 version: ProductVersion.current,
+                checkpoints: CheckpointOptions(
+                    trustDomain: trustDomain.description,
+                    copyDirectory: checkpointCopy
+                ),
                 progress: { done, total in
                     progress.update(done, of: total)
                     if done >= total { progress.finish() }
@@ -109,6 +115,14 @@ struct DaemonSettings {
         } catch {
             throw bad(value, "is no HOST:PORT, such as 127.0.0.1:9001")
         }
+    }
+
+    /// A directory that is there and can be written in.
+    private static func directory(_ value: SettingSources.Value) throws -> String {
+        guard access(value.text, W_OK | X_OK) == 0 else {
+            throw bad(value, "can't be written in: \(String(cString: strerror(errno)))")
+        }
+        return value.text
     }
 
     private static func duration(
