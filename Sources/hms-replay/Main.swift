@@ -30,7 +30,7 @@ struct ReplayCommand: AsyncParsableCommand {
         version: ProductVersion.current,
         subcommands: [
             VerifyCommand.self, EventsCommand.self, StateCommand.self, DiffCommand.self, HistoryCommand.self,
-            ExplainCommand.self, WhoCommand.self, StatsCommand.self, RebuildCommand.self,
+            ExplainCommand.self, WhoCommand.self, StatsCommand.self, RebuildCommand.self, ProveCommand.self,
         ]
     )
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import EventLog
 import RegistryModel
 import Replay
 import Terminal
@@ -11,6 +12,7 @@ struct StateCommand: AsyncParsableCommand {
             EXAMPLES
               hms-replay state --at 2026-11-24T14:05:12Z --data ./copy
               hms-replay state --at 48148 --service identity-check --data ./copy --json
+              hms-replay state --at 14:05 --data ./copy --evidence state.json
             """
     )
 
@@ -20,6 +22,14 @@ struct StateCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only this service.", valueName: "service"))
     var service: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Also write a file by which a stranger can check that state; must not be there yet.",
+            valueName: "file"
+        )
+    )
+    var evidence: String?
+
     @OptionGroup var source: SourceOptions
     @OptionGroup var options: OutputOptions
 
@@ -27,6 +37,11 @@ struct StateCommand: AsyncParsableCommand {
         let output = options.output
         let name = try answering { try service.map { try ServiceName($0) } }
         let state = try answering { try reconstruct(at.moment, try source.open()) }
+        if let evidence {
+            let document = try answering { try StateEvidence.document(of: state.position, in: try source.open()) }
+            try answering { try SmallFile.create(String(decoding: document, as: UTF8.self), at: evidence) }
+            output.note("\(output.errorStyle.green(output.symbols.done)) \(evidence)")
+        }
         if options.json {
             var json = JSONWriter(reservingCapacity: 65_536)
             state.write(to: &json, service: name)
