@@ -124,6 +124,20 @@ public struct LogReader {
         return .none
     }
 
+    /// How many of a segment's bytes hold everything through `last`: whole batches, and the footer where they are all
+    /// that the segment holds.
+    public func bytes(of first: SequenceNumber, through last: SequenceNumber) throws -> UInt64 {
+        let segment = try open(first)
+        if let footer = try segment.footer()?.footer, footer.lastSequence <= last { return try segment.size() }
+        var end = segment.start
+        try forEachBatch(of: segment, from: segment.start, isLast: true) { header, offset in
+            guard header.firstSequence <= last else { return false }
+            end = offset + header.batchBytes
+            return true
+        }
+        return end
+    }
+
     /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.
     ///
     /// - Throws: `damaged` where the log does not hold that many.

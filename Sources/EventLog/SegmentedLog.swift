@@ -40,7 +40,7 @@ public final class SegmentedLog: DurableLog {
         public var rewrittenBatches = 0
     }
 
-    public let identity: LogIdentity
+    public private(set) var identity: LogIdentity
     public private(set) var lastSequence: SequenceNumber
     public private(set) var lastTime: Timestamp
     /// Heartbeats in the open segment, for ``BeatLog``.
@@ -200,6 +200,18 @@ public final class SegmentedLog: DurableLog {
         guard writer.firstSequence <= lastSequence else { return }
         try fatally { () throws(EventLogError) in
             try writer.seal(lastSequence: lastSequence, lastTime: lastTime, root: tree.root)
+            try beginSegment()
+        }
+    }
+
+    /// Ends this epoch: what follows belongs to another, in segments of its own; numbering and tree go on.
+    public func beginEpoch(_ epoch: Epoch) throws(EventLogError) {
+        if let failure { throw failure }
+        try fatally { () throws(EventLogError) in
+            if writer.firstSequence <= lastSequence {
+                try writer.seal(lastSequence: lastSequence, lastTime: lastTime, root: tree.root)
+            }
+            identity.epoch = epoch
             try beginSegment()
         }
     }

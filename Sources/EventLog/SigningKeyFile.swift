@@ -67,6 +67,11 @@ public enum SmallFile {
         try publish(text, as: path)
     }
 
+    /// Gives a finished file its name, for good.
+    public static func rename(_ from: String, to path: String) throws(EventLogError) {
+        try DurableFile.publish(from, as: path, failpoints: nil)
+    }
+
     private static func write(_ text: String, to file: DurableFile) throws(EventLogError) {
         let bytes = Array(text.utf8)
         let written = bytes.withUnsafeBytes { raw -> Result<Void, EventLogError> in

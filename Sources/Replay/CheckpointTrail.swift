@@ -21,8 +21,8 @@ struct CheckpointTrail {
     /// The newest that was found good.
     private(set) var lastGood: CheckpointRecord?
     private(set) var lastGoodTime: Timestamp?
-    /// The key that the first one names, under which all must be signed.
-    private(set) var key: NoteKey?
+    /// The keys that signed, the newest last: each epoch has one, and a restore may bring another.
+    private(set) var keys: [NoteKey] = []
     private(set) var problems: [Problem] = []
     /// Roots at the sizes that were asked for.
     private(set) var roots: [SequenceNumber: SHA256Digest] = [:]
@@ -31,7 +31,7 @@ struct CheckpointTrail {
     /// Forks: what was restored, and from which event on.
     private(set) var restores: [(record: RestoreRecord, event: Event)] = []
 
-    private let trusted: VerifyingKey?
+    private let trusted: [VerifyingKey]
     private let wanted: Set<SequenceNumber>
     private let registryID: RegistryID
     private let foldsState: Bool
@@ -42,12 +42,12 @@ struct CheckpointTrail {
     private var lastSize = SequenceNumber.none
 
     /// - Parameters:
-    ///   - trusted: a key kept elsewhere: every checkpoint must be its.
+    ///   - trusted: keys kept elsewhere: every checkpoint must be signed by one of them; empty: by any.
     ///   - wanted: sizes whose roots are asked for.
     ///   - start: the tree before the first event; where it is not empty, states are not known and not judged.
     init(
         registryID: RegistryID,
-        trusted: VerifyingKey?,
+        trusted: [VerifyingKey],
         wanted: Set<SequenceNumber>,
         start: MerkleTree
     ) throws {
@@ -114,12 +114,13 @@ struct CheckpointTrail {
         guard let noteKey = record.noteKey, let signed = record.note, signed.isSigned(by: noteKey) else {
             return note(event.sequence, "its signature is not that of the key it names")
         }
-        if let trusted, noteKey.key != trusted {
-            return note(event.sequence, "it is signed by \(noteKey.short), not by the key that was given")
+        guard trusted.isEmpty || trusted.contains(noteKey.key) else {
+            return note(event.sequence, "it is signed by \(noteKey.short), not by a key that was given")
         }
-        if key == nil { key = noteKey }
-        if let key, key.key != noteKey.key {
-            note(event.sequence, "it is signed by \(noteKey.short), the ones before by \(key.short)")
+        // A key's name is the origin, which names the epoch.
+        guard let last = keys.last, last.name == noteKey.name else { return keys.append(noteKey) }
+        if last.key != noteKey.key {
+            note(event.sequence, "it is signed by \(noteKey.short), the ones before by \(last.short)")
         }
     }
 

@@ -47,8 +47,8 @@ public struct LogVerification: Sendable {
     public internal(set) var heartbeats = Heartbeats()
     public internal(set) var checkpoints: UInt64 = 0
     public internal(set) var digests: UInt64 = 0
-    /// The key that signed.
-    public internal(set) var key: NoteKey?
+    /// The keys that signed, the newest last: each epoch has one.
+    public internal(set) var keys: [NoteKey] = []
     public internal(set) var isKeyTrusted = false
     public internal(set) var lastCheckpoint: CheckpointRecord?
     public internal(set) var lastCheckpointTime: Timestamp?
@@ -76,12 +76,12 @@ public struct LogVerification: Sendable {
     ///
     /// - Parameters:
     ///   - notes: files of checkpoints that were kept elsewhere.
-    ///   - trusted: a public key that was kept elsewhere.
+    ///   - trusted: public keys that were kept elsewhere.
     ///   - progress: bytes looked through, and in all.
     public static func run(
         _ source: AuditSource,
         notes: [String] = [],
-        trusted: NoteKey? = nil,
+        trusted: [NoteKey] = [],
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> LogVerification {
         let kept = try notes.map { try KeptCheckpoint(path: $0) }
@@ -103,7 +103,7 @@ public struct LogVerification: Sendable {
             if trail == nil {
                 trail = try CheckpointTrail(
                     registryID: start.identity.registryID,
-                    trusted: trusted?.key,
+                    trusted: trusted.map(\.key),
                     wanted: wanted,
                     start: start.tree
                 )
@@ -112,7 +112,7 @@ public struct LogVerification: Sendable {
         }
         trail?.finish()
         var result = LogVerification(summary: summary)
-        result.isKeyTrusted = trusted != nil
+        result.isKeyTrusted = !trusted.isEmpty
         result.problems = summary.findings.map {
             Problem(path: $0.path, offset: $0.offset, sequence: $0.batch, what: $0.what)
         }
@@ -127,7 +127,7 @@ public struct LogVerification: Sendable {
         guard let trail else { return }
         checkpoints = trail.checkpoints
         digests = trail.digests
-        key = trail.key
+        keys = trail.keys
         lastCheckpoint = trail.lastGood
         lastCheckpointTime = trail.lastGoodTime
         restores = trail.restores
@@ -138,7 +138,7 @@ public struct LogVerification: Sendable {
 
     // MARK: Checkpoints that were kept
 
-    private mutating func judge(_ kept: KeptCheckpoint, _ trail: CheckpointTrail?, _ trusted: NoteKey?) {
+    private mutating func judge(_ kept: KeptCheckpoint, _ trail: CheckpointTrail?, _ trusted: [NoteKey]) {
         let standing = standing(of: kept, trail, trusted)
         anchors.append(Anchor(path: kept.path, size: kept.checkpoint.size, standing: standing))
         if case .contradicts(let why) = standing {
@@ -149,13 +149,14 @@ public struct LogVerification: Sendable {
     private func standing(
         of kept: KeptCheckpoint,
         _ trail: CheckpointTrail?,
-        _ trusted: NoteKey?
+        _ trusted: [NoteKey]
     ) -> Anchor.Standing {
         let size = kept.checkpoint.size
         guard let identity = summary.segments.last?.identity,
             let epoch = Checkpoint.epoch(ofOrigin: kept.checkpoint.origin, registry: identity.registryID)
         else { return .contradicts("this checkpoint is of another log: \(kept.checkpoint.origin)") }
-        if let key = trusted?.key ?? key?.key, !kept.isSigned(by: key) {
+        let known = trusted.isEmpty ? keys : trusted
+        guard known.isEmpty || known.contains(where: { kept.isSigned(by: $0.key) }) else {
             return .contradicts("this checkpoint is not signed by the registry's key")
         }
         if let restore = trail?.restores.first(where: { $0.record.parentEpoch == epoch }),
@@ -181,7 +182,7 @@ public struct LogVerification: Sendable {
 
     /// The registry's own last note, beside the log: it must fit, but is no anchor.
     private mutating func judge(own: KeptCheckpoint, _ trail: CheckpointTrail?) {
-        guard case .contradicts(let why) = standing(of: own, trail, nil), summary.findings.isEmpty else { return }
+        guard case .contradicts(let why) = standing(of: own, trail, []), summary.findings.isEmpty else { return }
         problems.append(Problem(path: own.path, sequence: own.checkpoint.size, what: why))
     }
 }

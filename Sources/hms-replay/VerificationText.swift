@@ -66,7 +66,7 @@ struct VerificationText {
             lines.append(warning("history", "before \(summary.first) is not held here, proved by frontier"))
         }
         if let root = summary.root { lines.append(good("Merkle root", Base64.encode(root.bytes))) }
-        if let key = result.key {
+        if let key = result.keys.last {
             lines.append(
                 good(
                     "signatures",
@@ -211,7 +211,7 @@ extension VerificationText {
         json.member("heartbeats", result.heartbeats.read)
         json.member("thinned_segments", result.heartbeats.thinnedSegments)
         if let root = summary.root { json.member("root", Base64.encode(root.bytes)) }
-        if let key = result.key { json.member("key", "\(key)") }
+        json.member("keys", result.keys.map { "\($0)" })
         json.member("checkpoints", result.checkpoints)
         json.member("state_digests", result.digests)
         if let last = result.lastCheckpoint { json.member("signed_through", last.size.rawValue) }

@@ -26,9 +26,12 @@ struct VerifyCommand: AsyncParsableCommand {
     var checkpoint: [String] = []
 
     @Option(
-        help: ArgumentHelp("The registry's public key as it was kept elsewhere: a vkey, or a file.", valueName: "vkey")
+        help: ArgumentHelp(
+            "The registry's public key as it was kept elsewhere: a vkey, or a file; may be given again.",
+            valueName: "vkey"
+        )
     )
-    var key: String?
+    var key: [String] = []
 
     @Flag(help: "End with 1 unless the verdict is INTACT.")
     var requireAnchor = false

@@ -12,7 +12,7 @@ struct LogVerificationTests {
         try LogVerification.run(
             try history.source(),
             notes: anchored ? [history.note] : [],
-            trusted: anchored ? try history.trusted() : nil
+            trusted: anchored ? [try history.trusted()] : []
         )
     }
 
@@ -26,10 +26,10 @@ struct LogVerificationTests {
             #expect(anchored.checkpoints == 4)
             #expect(anchored.digests == 4)
             #expect(anchored.summary.intactThrough == anchored.summary.last)
-            #expect(anchored.key?.key == (try history.trusted()).key)
+            #expect(anchored.keys.last?.key == (try history.trusted()).key)
             let alone = try verify(history, anchored: false)
             #expect(alone.verdict == .consistent)
-            let byKey = try LogVerification.run(try history.source(), trusted: try history.trusted())
+            let byKey = try LogVerification.run(try history.source(), trusted: [try history.trusted()])
             #expect(byKey.verdict == .intact && byKey.anchorTime == nil)
             let logAlone = try LogVerification.run(
                 try AuditSource(logDirectory: history.data + "/log"),
@@ -159,7 +159,10 @@ struct LogVerificationTests {
             let key = try SigningKeyFile.load(history.data + "/keys/checkpoint.pem")
             let identity = try #require(try history.source().logReader().identity)
             try forge(forgery, identity, key)
-            let alone = try LogVerification.run(try AuditSource(logDirectory: forgery), trusted: try history.trusted())
+            let alone = try LogVerification.run(
+                try AuditSource(logDirectory: forgery),
+                trusted: [try history.trusted()]
+            )
             #expect(alone.problems == [])
             #expect(alone.verdict == .intact && alone.anchorTime == nil)
             let withoutKey = try LogVerification.run(try AuditSource(logDirectory: forgery))
@@ -171,7 +174,7 @@ struct LogVerificationTests {
             try forge(directory + "/other", identity, try SigningKey.generate())
             let other = try LogVerification.run(
                 try AuditSource(logDirectory: directory + "/other"),
-                trusted: try history.trusted()
+                trusted: [try history.trusted()]
             )
             #expect(other.verdict == .damaged)
         }

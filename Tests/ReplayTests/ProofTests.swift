@@ -95,9 +95,9 @@ struct ProofTests {
             guard try hasPython else { return }
             try judge(
                 """
-                head, notes = open("proof").read().split("\n\n", 1)
-                lines = head.split("\n")
-                bodies = [part for part in notes.split("\n\n")]
+                head, notes = open("proof").read().split("\\n\\n", 1)
+                lines = head.split("\\n")
+                bodies = [part for part in notes.split("\\n\\n")]
                 assert lines[0] == "hms consistency proof v1"
                 # body, signature and an empty line and the next body, signature
                 old, oldroot = note(bodies[0])
