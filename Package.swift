@@ -51,7 +51,7 @@ let targets: [Target] = [
     .target(
         name: "RegistryAPI",
         dependencies: [
-            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Identity",
+            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Replay", "Identity",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -77,7 +77,8 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-reg",
         dependencies: [
-            "RegistryModel", "RegistryClient", "EventLog", "MaterializedView", "Registry", "Identity", "Terminal",
+            "RegistryModel", "RegistryClient", "EventLog", "MaterializedView", "Registry", "Replay", "Identity",
+            "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
@@ -126,7 +127,7 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "EndToEndTests",
-        dependencies: ["hms-regd", "hms-reg", "RegistryClient", "RegistryModel", "TestSupport"]
+        dependencies: ["hms-regd", "hms-reg", "hms-replay", "RegistryClient", "RegistryModel", "TestSupport"]
     ),
 ]
 

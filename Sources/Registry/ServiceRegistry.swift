@@ -19,6 +19,7 @@ public final class ServiceRegistry: Sendable {
         public var clockSource: RegistryClock.Source
         /// How the log's root is signed; nil: it is not (a test's registry).
         public var checkpoints: CheckpointOptions?
+        public var snapshots: SnapshotOptions
         /// Called while a view is brought up to a long log: the sequence reached, and the last.
         public var progress: @Sendable (UInt64, UInt64) -> Void
         /// Of the log of decisions: for tests, which make its files fail.
@@ -32,6 +33,7 @@ public final class ServiceRegistry: Sendable {
             version: String = "0",
             clockSource: RegistryClock.Source = .system,
             checkpoints: CheckpointOptions? = nil,
+            snapshots: SnapshotOptions = .init(),
             progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
         ) {
             self.dataDirectory = dataDirectory
@@ -41,6 +43,7 @@ public final class ServiceRegistry: Sendable {
             self.version = version
             self.clockSource = clockSource
             self.checkpoints = checkpoints
+            self.snapshots = snapshots
             self.progress = progress
         }
     }
@@ -65,6 +68,7 @@ public final class ServiceRegistry: Sendable {
     private let threads: Mutex<Threads?>
     /// A step of the clock waits to be logged.
     private let isStepQueued = Atomic<Bool>(false)
+    let isSnapshotTaken = Atomic<Bool>(false)
 
     private struct Threads {
         var writer: WorkerThread

@@ -34,7 +34,10 @@ struct RegistryRoutes: Sendable {
             routes.addTrustBundle(to: router)
             routes.addCheckpoint(to: router)
         }
-        if door == .operators { routes.addCertificates(to: router) }
+        if door == .operators {
+            routes.addCertificates(to: router)
+            routes.addSnapshots(to: router)
+        }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
@@ -88,7 +91,8 @@ struct RegistryRoutes: Sendable {
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
             (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
-            (["v1", "checkpoint"], "GET, POST"), (["v1", "checkpoint", "key"], "GET"),
+            (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
+            (["v1", "checkpoint", "key"], "GET"),
             (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
         ]
         let path = RequestTarget(request.uri.path)?.path ?? []

@@ -2,7 +2,7 @@ import EventLog
 import Glibc
 public import MaterializedView
 import OpenSSLCrypto
-import RegistryModel
+public import RegistryModel
 
 /// A snapshot: a `.tar.zst` that ordinary `tar` lists, with everything that a registry knows but its keys.
 ///
@@ -90,6 +90,16 @@ public enum SnapshotArchive {
             }
         )
         return (manifest, files.map(\.source))
+    }
+
+    /// What goes on record of a snapshot that was written.
+    public static func record(of path: String, _ manifest: SnapshotManifest) throws -> SnapshotRecord {
+        SnapshotRecord(
+            file: String(path.split(separator: "/").last ?? ""),
+            sequence: manifest.sequence,
+            sha256: try FileHash.sha256(of: path).bytes,
+            bytes: try FileHash.size(of: path)
+        )
     }
 
     // MARK: Reading

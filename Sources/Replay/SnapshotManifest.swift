@@ -28,14 +28,7 @@ public struct SnapshotManifest: Sendable, Equatable {
         var json = JSONWriter(reservingCapacity: 1_024)
         json.beginObject()
         json.member("format", Self.format)
-        json.member("registry", registryID.description)
-        json.member("epoch", epoch.description)
-        json.member("sequence", sequence.rawValue)
-        json.member("time", time)
-        json.member("root", root.description)
-        json.member("digest_version", digestVersion)
-        json.member("state_digest", stateDigest.description)
-        json.member("instances", instances)
+        writeFacts(to: &json)
         json.key("files")
         json.beginArray()
         for file in files {
@@ -48,6 +41,18 @@ public struct SnapshotManifest: Sendable, Equatable {
         json.endArray()
         json.endObject()
         return json.bytes + [UInt8(ascii: "\n")]
+    }
+
+    /// Its members but for the files.
+    public func writeFacts(to json: inout JSONWriter) {
+        json.member("registry", registryID.description)
+        json.member("epoch", epoch.description)
+        json.member("sequence", sequence.rawValue)
+        json.member("time", time)
+        json.member("root", root.description)
+        json.member("digest_version", digestVersion)
+        json.member("state_digest", stateDigest.description)
+        json.member("instances", instances)
     }
 
     init(

@@ -168,3 +168,15 @@ public struct SnapshotRestore: Sendable {
         return instances
     }
 }
+
+extension SnapshotRestore {
+    /// Copies the files of a directory of keys, each readable by its owner alone.
+    public static func copyKeys(_ from: String, to directory: String) throws {
+        for name in WorkDirectory.entries(from) {
+            let source = from + "/" + name
+            var status = stat()
+            guard stat(source, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+            try SmallFile.publish(try SmallFile.read(source), as: directory + "/" + name)
+        }
+    }
+}

@@ -32,6 +32,7 @@ struct RegistryCommand: AsyncParsableCommand {
             ListCommand.self, LookupCommand.self, StatusCommand.self, AddCommand.self, ImportCommand.self,
             RemoveCommand.self, HeartbeatCommand.self, DrainCommand.self, WatchCommand.self, PolicyCommand.self,
             GuardCommand.self, AuthorityCommand.self, CertificateCommand.self, CheckpointCommand.self,
+            SnapshotCommand.self,
         ]
     )
 }

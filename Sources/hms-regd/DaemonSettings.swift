@@ -19,6 +19,7 @@ struct DaemonSettings {
     private var trustDomain: TrustDomain
     private var reserveMegabytes: UInt64 = 64
     private var checkpointCopy: String?
+    private var snapshots = SnapshotOptions()
     private var logLevel = Logger.Level.info
 
     init(_ options: DaemonOptions, environment: (String) -> String? = Environment.variable) throws {
@@ -50,6 +51,11 @@ struct DaemonSettings {
         )
         reserveMegabytes = UInt64(try Self.number(sources["reserve"], 0...1_000_000) ?? Double(reserveMegabytes))
         checkpointCopy = try sources["checkpoint-copy"].map { try Self.directory($0) }
+        snapshots = SnapshotOptions(
+            directory: try sources["snapshot-dir"].map { try Self.directory($0) },
+            interval: try Self.duration(sources["snapshot-every"], 60_000...2_592_000_000),
+            kept: Int(try Self.number(sources["snapshot-keep"], 1...100_000) ?? Double(snapshots.kept))
+        )
         if let level = sources["log-level"] {
             guard let parsed = Logger.Level(rawValue: level.text) else {
                 throw Self.bad(level, "is none of trace, debug, info, notice, warning, error")
@@ -71,6 +77,7 @@ struct DaemonSettings {
                     trustDomain: trustDomain.description,
                     copyDirectory: checkpointCopy
                 ),
+                snapshots: snapshots,
                 progress: { done, total in
                     progress.update(done, of: total)
                     if done >= total { progress.finish() }
