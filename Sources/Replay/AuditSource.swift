@@ -18,6 +18,7 @@ public struct AuditSource: Sendable {
     public let isClosed: Bool
     /// As it was named.
     public let name: String
+    private var unpacked: UnpackedSnapshot?
 
     /// - Throws: `file-failed` where there is no log.
     public init(dataDirectory path: String) throws {
@@ -46,6 +47,19 @@ public struct AuditSource: Sendable {
         )
     }
 
+    /// A snapshot's files, in a directory of their own for as long as this source or a copy of it lives.
+    public init(snapshot path: String) throws {
+        var template = Array("/tmp/hms-replay-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw EventLogError(.fileFailed, "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
+        }
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let unpacked = UnpackedSnapshot(directory: directory)
+        try SnapshotArchive.extract(path, to: directory)
+        try self.init(dataDirectory: directory)
+        self.unpacked = unpacked
+    }
+
     /// - Parameter path: a directory that holds segments, and nothing else of interest.
     public init(logDirectory path: String) throws {
         guard try !LogReader(directory: path, stream: .log).segments().isEmpty else {
@@ -68,6 +82,18 @@ public struct AuditSource: Sendable {
         try Checkpoint(text: try SignedNote(parsing: try SmallFile.read(path)).text)
     }
 
+    /// When history begins; nil for an empty log.
+    public var firstTime: Timestamp? {
+        get throws {
+            var found: Timestamp?
+            try logReader().forEach(from: SequenceNumber(1)) { event, _ in
+                found = event.time
+                return false
+            }
+            return found
+        }
+    }
+
     public func logReader() throws -> LogReader {
         try LogReader(directory: log, stream: .log)
     }
@@ -75,5 +101,18 @@ public struct AuditSource: Sendable {
     /// nil where no heartbeats are held.
     public func beatsReader() throws -> LogReader? {
         try beats.map { try LogReader(directory: $0, stream: .beats) }
+    }
+}
+
+/// Goes, with all that is in it, when nobody reads it any more.
+private final class UnpackedSnapshot: Sendable {
+    let directory: String
+
+    init(directory: String) {
+        self.directory = directory
+    }
+
+    deinit {
+        WorkDirectory.remove(directory)
     }
 }

@@ -27,14 +27,22 @@ public struct LogStatistics: Sendable {
             return true
         }
         statistics.logBytes = bytes(in: source.log, of: try reader.segments())
-        if let beats = try source.beatsReader(), let directory = source.beats {
-            try beats.forEach(from: try beats.segments().first ?? SequenceNumber(1)) { event, _ in
-                if case .heartbeats(let packed) = event.kind { statistics.heartbeats += UInt64(packed.count) }
-                return true
-            }
-            statistics.beatsBytes = bytes(in: directory, of: try beats.segments())
+        statistics.heartbeats = try heartbeats(in: source)
+        if let directory = source.beats {
+            statistics.beatsBytes = bytes(in: directory, of: try source.beatsReader()?.segments() ?? [])
         }
         return statistics
+    }
+
+    /// How many heartbeats are held.
+    public static func heartbeats(in source: AuditSource) throws -> UInt64 {
+        guard let beats = try source.beatsReader() else { return 0 }
+        var count: UInt64 = 0
+        try beats.forEach(from: try beats.segments().first ?? SequenceNumber(1)) { event, _ in
+            if case .heartbeats(let packed) = event.kind { count += UInt64(packed.count) }
+            return true
+        }
+        return count
     }
 
     private mutating func take(_ event: Event) {

@@ -31,6 +31,8 @@ struct ReplayCommand: AsyncParsableCommand {
         subcommands: [
             VerifyCommand.self, EventsCommand.self, StateCommand.self, DiffCommand.self, HistoryCommand.self,
             ExplainCommand.self, WhoCommand.self, StatsCommand.self, RebuildCommand.self, ProveCommand.self,
+            WhatIfCommand.self,
+            ReportCommand.self,
         ]
     )
 }

@@ -13,23 +13,27 @@ struct SourceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A directory of log segments alone.", valueName: "dir"))
     var log: String?
 
+    @Option(help: ArgumentHelp("A snapshot.", valueName: "file"))
+    var snapshot: String?
+
     /// Those with a value that may stand before the subcommand.
-    static let valueOptions: Set<String> = ["--data", "--log", "--color"]
+    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--color"]
 
     func validate() throws {
-        guard [data, log].compactMap({ $0 }).count == 1 else {
-            throw ValidationError("say what to read: --data DIR, or --log DIR")
+        guard [data, log, snapshot].compactMap({ $0 }).count == 1 else {
+            throw ValidationError("say what to read: --data DIR, --log DIR or --snapshot FILE")
         }
     }
 
     /// As it was named, for commands to paste.
     var text: String {
-        data.map { "--data \($0)" } ?? log.map { "--log \($0)" } ?? ""
+        data.map { "--data \($0)" } ?? log.map { "--log \($0)" } ?? "--snapshot \(snapshot ?? "")"
     }
 
     func open() throws -> AuditSource {
         if let data { return try AuditSource(dataDirectory: data) }
-        return try AuditSource(logDirectory: log ?? "")
+        if let log { return try AuditSource(logDirectory: log) }
+        return try AuditSource(snapshot: snapshot ?? "")
     }
 }
 

@@ -27,7 +27,7 @@ struct StatsCommand: AsyncParsableCommand {
             (
                 "disk",
                 "log \(HumanText.bytes(statistics.logBytes))\(separator)beats \(HumanText.bytes(statistics.beatsBytes))"
-            ), ("starts", "\(statistics.starts), \(statistics.crashes) of them after a crash or for the first time"),
+            ), ("starts", "\(statistics.starts), \(statistics.crashes) of them after a crash"),
         ]
         for (name, text) in lines {
             output.write(output.style.bold(name) + String(repeating: " ", count: 12 - name.count) + text + "\n")

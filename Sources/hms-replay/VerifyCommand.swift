@@ -57,7 +57,7 @@ struct VerifyCommand: AsyncParsableCommand {
         if result.verdict == .damaged || requireAnchor && result.verdict != .intact { throw ExitCode.notSo }
     }
 
-    private static func noteKey(_ text: String) throws -> NoteKey {
+    static func noteKey(_ text: String) throws -> NoteKey {
         if let key = try? NoteKey(vkey: text) { return key }
         let lines = try SmallFile.read(text).split(separator: "\n")
         return try NoteKey(vkey: lines.first ?? "")
