@@ -86,7 +86,7 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-replay",
         dependencies: [
-            "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Replay", "Terminal",
+            "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Replay", "RegistryClient", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),

@@ -1,3 +1,4 @@
+import Glibc
 public import OpenSSLCrypto
 
 extension DurableFile {
@@ -68,5 +69,26 @@ public final class OutputFile {
     public func finish() throws(EventLogError) -> SHA256Digest {
         try file.sync()
         return hasher.finalize()
+    }
+}
+
+/// A file that is only ever made longer: a copy that comes in pieces, and goes on where it ended.
+public final class GrowingFile {
+    private let file: DurableFile
+    public private(set) var size: UInt64
+
+    /// Opens it, or makes an empty one.
+    public init(path: String) throws(EventLogError) {
+        file = try DurableFile(path: path, mode: access(path, F_OK) == 0 ? .readWrite : .create)
+        size = try file.size()
+    }
+
+    public func append(_ bytes: [UInt8]) throws(EventLogError) {
+        try file.writeAll(bytes[...], at: size)
+        size += UInt64(bytes.count)
+    }
+
+    public func sync() throws(EventLogError) {
+        try file.sync()
     }
 }

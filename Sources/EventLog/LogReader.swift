@@ -124,6 +124,11 @@ public struct LogReader {
         return .none
     }
 
+    /// A piece of a segment's file, as it is.
+    public func bytes(of first: SequenceNumber, at offset: UInt64, count: Int) throws -> [UInt8] {
+        try open(first).bytes(at: offset, count: count)
+    }
+
     /// How many of a segment's bytes hold everything through `last`: whole batches, and the footer where they are all
     /// that the segment holds.
     public func bytes(of first: SequenceNumber, through last: SequenceNumber) throws -> UInt64 {

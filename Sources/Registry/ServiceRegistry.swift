@@ -69,6 +69,7 @@ public final class ServiceRegistry: Sendable {
     /// A step of the clock waits to be logged.
     private let isStepQueued = Atomic<Bool>(false)
     let isSnapshotTaken = Atomic<Bool>(false)
+    let isReplayRunning = Atomic<Bool>(false)
 
     private struct Threads {
         var writer: WorkerThread

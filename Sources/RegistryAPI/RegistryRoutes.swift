@@ -33,10 +33,12 @@ struct RegistryRoutes: Sendable {
             routes.addWatch(to: router)
             routes.addTrustBundle(to: router)
             routes.addCheckpoint(to: router)
+            routes.addHistory(to: router)
         }
         if door == .operators {
             routes.addCertificates(to: router)
             routes.addSnapshots(to: router)
+            routes.addLog(to: router)
         }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
@@ -91,6 +93,7 @@ struct RegistryRoutes: Sendable {
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
             (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
+            (["v1", "services", "*", "history"], "GET"), (["v1", "log"], "GET"), (["v1", "log", "*"], "GET"),
             (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
             (["v1", "checkpoint", "key"], "GET"),
             (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),

@@ -33,6 +33,7 @@ struct RegistryCommand: AsyncParsableCommand {
             RemoveCommand.self, HeartbeatCommand.self, DrainCommand.self, WatchCommand.self, PolicyCommand.self,
             GuardCommand.self, AuthorityCommand.self, CertificateCommand.self, CheckpointCommand.self,
             SnapshotCommand.self,
+            HistoryCommand.self,
         ]
     )
 }

@@ -32,7 +32,7 @@ struct ReplayCommand: AsyncParsableCommand {
             VerifyCommand.self, EventsCommand.self, StateCommand.self, DiffCommand.self, HistoryCommand.self,
             ExplainCommand.self, WhoCommand.self, StatsCommand.self, RebuildCommand.self, ProveCommand.self,
             WhatIfCommand.self,
-            ReportCommand.self,
+            ReportCommand.self, FetchCommand.self,
         ]
     )
 }

@@ -11,7 +11,7 @@ struct PolicySimulationTests {
     private func withFleet(
         _ count: Int,
         seconds: Int64,
-        isSilent: (Int, Int64) -> Bool,
+        _ isSilent: (Int, Int64) -> Bool,
         recorded: [(at: Int64, kind: EventKind)] = [],
         _ body: (AuditSource) throws -> Void
     ) throws {
@@ -78,12 +78,10 @@ struct PolicySimulationTests {
     func same() throws {
         // The 3rd dies after 100 s; the 5th is silent from 200 to 250 s.
         let recorded = [(at: Int64(127), kind: try missed(3)), (at: Int64(225), kind: try missed(5))]
-        try withFleet(
-            8,
-            seconds: 400,
-            isSilent: { $0 == 3 && $1 > 100 || $0 == 5 && (200...250).contains($1) },
-            recorded: recorded
-        ) { source in
+        func isSilent(_ number: Int, _ second: Int64) -> Bool {
+            number == 3 && second > 100 || number == 5 && (200...250).contains(second)
+        }
+        try withFleet(8, seconds: 400, isSilent, recorded: recorded) { source in
             let result = try run(source, ttl: 30, 400)
             #expect(result.recorded.expiries == 2 && result.supposed.expiries == 2)
             #expect(result.recorded.falseExpiries == 1 && result.supposed.falseExpiries == 1)
@@ -96,16 +94,12 @@ struct PolicySimulationTests {
     @Test("a shorter ttl notices the dead sooner, and takes the slow for dead; a longer one the other way round")
     func tradeOff() throws {
         let recorded = [(at: Int64(127), kind: try missed(3))]
-        try withFleet(
-            8,
-            seconds: 400,
-            // The 6th is slow: silent for 28 s three times.
-            isSilent: { number, second in
-                number == 3 && second > 100
-                    || number == 6 && [60...75, 160...175, 260...275].contains { $0.contains(second) }
-            },
-            recorded: recorded
-        ) { source in
+        // The 6th is slow: silent for 26 s three times.
+        func isSilent(_ number: Int, _ second: Int64) -> Bool {
+            number == 3 && second > 100
+                || number == 6 && [60...75, 160...175, 260...275].contains { $0.contains(second) }
+        }
+        try withFleet(8, seconds: 400, isSilent, recorded: recorded) { source in
             let short = try run(source, ttl: 15, 400)
             #expect(short.recorded.falseExpiries == 0)
             #expect(short.supposed.falseExpiries == 3)
@@ -121,7 +115,8 @@ struct PolicySimulationTests {
 
     @Test("when most fall silent at once the guard trips, and nobody is taken for dead")
     func guardTrips() throws {
-        try withFleet(40, seconds: 300, isSilent: { $0 <= 30 && (100...150).contains($1) }) { source in
+        func isSilent(_ number: Int, _ second: Int64) -> Bool { number <= 30 && (100...150).contains(second) }
+        try withFleet(40, seconds: 300, isSilent) { source in
             let result = try run(source, ttl: 30, 300)
             #expect(result.supposedGuardTrips == 1)
             #expect(result.supposed.expiries < 15)
@@ -130,7 +125,8 @@ struct PolicySimulationTests {
 
     @Test("without heartbeats there is no answer")
     func noHeartbeats() throws {
-        try withFleet(1, seconds: 2, isSilent: { _, _ in true }) { source in
+        func isSilent(_ number: Int, _ second: Int64) -> Bool { true }
+        try withFleet(1, seconds: 2, isSilent) { source in
             #expect(throws: ReplayError.self) { _ = try run(source, ttl: 15, 2) }
         }
     }
