@@ -43,6 +43,7 @@ let targets: [Target] = [
 
     // 3  commands to events · the registry seen from outside
     .target(name: "Registry", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
+    .target(name: "Replay", dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView"]),
     .target(
         name: "RegistryClient",
         dependencies: [
@@ -61,7 +62,7 @@ let targets: [Target] = [
     .target(
         name: "RegistryAPI",
         dependencies: [
-            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Identity", "Supervision",
+            "RegistryModel", "EventLog", "MaterializedView", "Registry", "Replay", "Identity", "Supervision",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -105,9 +106,16 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-reg",
         dependencies: [
-            "RegistryModel", "RegistryClient", "MaterializedView", "Registry", "Identity", "MeshManifest",
-            "Supervision",
-            "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "RegistryModel", "RegistryClient", "EventLog", "MaterializedView", "Registry", "Replay", "Identity",
+            "MeshManifest", "Supervision", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
+    ),
+    .executableTarget(
+        name: "hms-replay",
+        dependencies: [
+            "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Replay", "RegistryClient", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
     .executableTarget(
@@ -136,7 +144,13 @@ let targets: [Target] = [
     ),
     .testTarget(
         name: "RegistryTests",
-        dependencies: ["RegistryModel", "EventLog", "MaterializedView", "Registry", "TestSupport"]
+        dependencies: ["RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Registry", "TestSupport"]
+    ),
+    .testTarget(
+        name: "ReplayTests",
+        dependencies: [
+            "Replay", "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Registry", "TestSupport",
+        ]
     ),
     .testTarget(
         name: "MeshManifestTests",
@@ -161,7 +175,7 @@ let targets: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "hms-regd", "hms-reg", "hms-mesh", "RegistryClient", "RegistryModel", "Identity", "Supervision", "Terminal",
+            "hms-regd", "hms-reg", "hms-replay", "hms-mesh", "RegistryClient", "RegistryModel", "Identity", "Supervision", "Terminal",
             "TestSupport",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]

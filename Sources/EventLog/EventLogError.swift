@@ -18,6 +18,8 @@ public struct EventLogError: Error, Sendable, Equatable, CustomStringConvertible
         public static let dead = Code(description: "dead")
         /// What was to be appended does not follow what is there.
         public static let outOfOrder = Code(description: "out-of-order")
+        /// A note, key or proof that is not written as such.
+        public static let malformed = Code(description: "malformed")
         /// zstd or OpenSSL refused.
         public static let codec = Code(description: "codec")
     }

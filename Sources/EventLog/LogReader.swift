@@ -1,3 +1,4 @@
+public import OpenSSLCrypto
 public import RegistryModel
 
 /// Reads a log's directory, live or a copy, and changes nothing. A live log's last, half-written batch is not there yet.
@@ -17,6 +18,11 @@ public struct LogReader {
     /// First sequences of the segments, in order.
     public func segments() throws(EventLogError) -> [SequenceNumber] {
         try SegmentFile.list(directory)
+    }
+
+    /// Where the segment that begins with `first` is.
+    public static func path(of first: SequenceNumber, in directory: String) -> String {
+        directory + "/" + SegmentFile.name(first)
     }
 
     /// Which log this is, by its last segment; nil where there is none.
@@ -88,6 +94,77 @@ public struct LogReader {
                 return try body(event, bytes)
             }
         )
+    }
+
+    /// The last event, in order of sequence, that happened at `time` or before; `none` where history begins later. Where
+    /// the clock was set back, the latest stretch that holds the time counts.
+    public func lastSequence(notAfter time: Timestamp) throws -> SequenceNumber {
+        let segments = try segments()
+        for (index, first) in segments.enumerated().reversed() {
+            let segment = try open(first)
+            var candidate: (header: BatchHeader, offset: UInt64)?
+            try forEachBatch(of: segment, from: segment.start, isLast: index == segments.count - 1) { header, offset in
+                if header.firstTime <= time { candidate = (header, offset) }
+                return true
+            }
+            guard let candidate else { continue }
+            var found = SequenceNumber.none
+            let isSound = try segment.check(candidate.header, at: candidate.offset) { event, _ in
+                if event.time <= time { found = event.sequence }
+            }
+            guard isSound || index == segments.count - 1 else {
+                throw EventLogError.damaged(
+                    "batch of \(candidate.header.firstSequence)",
+                    segment.path,
+                    at: candidate.offset
+                )
+            }
+            if found > .none { return found }
+        }
+        return .none
+    }
+
+    /// A piece of a segment's file, as it is.
+    public func bytes(of first: SequenceNumber, at offset: UInt64, count: Int) throws -> [UInt8] {
+        try open(first).bytes(at: offset, count: count)
+    }
+
+    /// How many of a segment's bytes hold everything through `last`: whole batches, and the footer where they are all
+    /// that the segment holds.
+    public func bytes(of first: SequenceNumber, through last: SequenceNumber) throws -> UInt64 {
+        let segment = try open(first)
+        if let footer = try segment.footer()?.footer, footer.lastSequence <= last { return try segment.size() }
+        var end = segment.start
+        try forEachBatch(of: segment, from: segment.start, isLast: true) { header, offset in
+            guard header.firstSequence <= last else { return false }
+            end = offset + header.batchBytes
+            return true
+        }
+        return end
+    }
+
+    /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.
+    ///
+    /// - Throws: `damaged` where the log does not hold that many.
+    public func merkleRoot(at size: SequenceNumber) throws -> SHA256Digest {
+        guard let first = try segments().last(where: { $0 <= size.next }) else {
+            throw EventLogError(.damaged, "\(directory) does not hold event \(size)", path: directory)
+        }
+        var tree = try MerkleTree(size: first.rawValue - 1, frontier: try open(first).header.frontier)
+        if size >= first {
+            try forEach(from: first, through: size) { _, bytes in
+                tree.append(bytes)
+                return true
+            }
+        }
+        guard tree.size == size.rawValue else {
+            throw EventLogError(
+                .damaged,
+                "\(directory) ends with \(tree.size), before event \(size)",
+                path: directory
+            )
+        }
+        return tree.root
     }
 
     // MARK: Walking

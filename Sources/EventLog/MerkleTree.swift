@@ -7,10 +7,10 @@ public import OpenSSLCrypto
 public struct MerkleTree {
     public private(set) var size: UInt64
     public private(set) var frontier: [SHA256Digest]
-    private let hasher: SHA256Hasher
+    private let hasher: MerkleHasher
 
     public init() throws(EventLogError) {
-        hasher = try Self.makeHasher()
+        hasher = try MerkleHasher()
         size = 0
         frontier = []
     }
@@ -22,20 +22,23 @@ public struct MerkleTree {
         guard frontier.count == size.nonzeroBitCount else {
             throw EventLogError(.damaged, "a tree of \(size) leaves has \(size.nonzeroBitCount) subtrees")
         }
-        hasher = try Self.makeHasher()
+        hasher = try MerkleHasher()
         self.size = size
         self.frontier = frontier
     }
 
     /// Appends an event's own bytes as a leaf.
     public mutating func append(_ leaf: UnsafeRawBufferPointer) {
-        hasher.update(0)
-        hasher.update(leaf)
-        var node = hasher.finalize()
+        append(hash: hasher.leaf(leaf))
+    }
+
+    /// Appends a leaf whose hash is known.
+    public mutating func append(hash: SHA256Digest) {
+        var node = hash
         // Each trailing one of the size is a full subtree that the new leaf completes to the next larger.
         var subtrees = size
         while subtrees & 1 == 1, let left = frontier.popLast() {
-            node = join(left, node)
+            node = hasher.join(left, node)
             subtrees >>= 1
         }
         frontier.append(node)
@@ -44,23 +47,8 @@ public struct MerkleTree {
 
     /// The root over all leaves; of an empty tree the hash of nothing.
     public var root: SHA256Digest {
-        guard var node = frontier.last else { return hasher.finalize() }
-        for left in frontier.dropLast().reversed() { node = join(left, node) }
+        guard var node = frontier.last else { return hasher.empty() }
+        for left in frontier.dropLast().reversed() { node = hasher.join(left, node) }
         return node
-    }
-
-    private func join(_ left: SHA256Digest, _ right: SHA256Digest) -> SHA256Digest {
-        hasher.update(1)
-        hasher.update(left)
-        hasher.update(right)
-        return hasher.finalize()
-    }
-
-    private static func makeHasher() throws(EventLogError) -> SHA256Hasher {
-        do {
-            return try SHA256Hasher()
-        } catch {
-            throw EventLogError(.codec, "\(error)")
-        }
     }
 }

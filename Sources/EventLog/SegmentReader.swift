@@ -24,8 +24,17 @@ final class SegmentReader {
     private var buffer: [UInt8] = []
 
     /// - Throws: `damaged` where there is no sound header: a segment with a name always has one.
-    init(directory: String, first: SequenceNumber, decompressor: ZstdDecompressor) throws(EventLogError) {
-        path = directory + "/" + SegmentFile.name(first)
+    convenience init(
+        directory: String,
+        first: SequenceNumber,
+        decompressor: ZstdDecompressor
+    ) throws(EventLogError) {
+        let path = directory + "/" + SegmentFile.name(first)
+        try self.init(path: path, first: first, decompressor: decompressor)
+    }
+
+    init(path: String, first: SequenceNumber, decompressor: ZstdDecompressor) throws(EventLogError) {
+        self.path = path
         file = try DurableFile(path: path, mode: .readOnly)
         self.decompressor = decompressor
         buffer = [UInt8](repeating: 0, count: SegmentHeader.maximumBytes)

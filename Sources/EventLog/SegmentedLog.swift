@@ -40,7 +40,7 @@ public final class SegmentedLog: DurableLog {
         public var rewrittenBatches = 0
     }
 
-    public let identity: LogIdentity
+    public private(set) var identity: LogIdentity
     public private(set) var lastSequence: SequenceNumber
     public private(set) var lastTime: Timestamp
     /// Heartbeats in the open segment, for ``BeatLog``.
@@ -156,6 +156,11 @@ public final class SegmentedLog: DurableLog {
         tree.root
     }
 
+    /// What the tree of ``lastSequence`` leaves is made of: enough to have its root later.
+    public var merkleFrontier: [SHA256Digest] {
+        tree.frontier
+    }
+
     public var bytesOnDisk: UInt64 {
         sealedBytes + writer.end
     }
@@ -195,6 +200,18 @@ public final class SegmentedLog: DurableLog {
         guard writer.firstSequence <= lastSequence else { return }
         try fatally { () throws(EventLogError) in
             try writer.seal(lastSequence: lastSequence, lastTime: lastTime, root: tree.root)
+            try beginSegment()
+        }
+    }
+
+    /// Ends this epoch: what follows belongs to another, in segments of its own; numbering and tree go on.
+    public func beginEpoch(_ epoch: Epoch) throws(EventLogError) {
+        if let failure { throw failure }
+        try fatally { () throws(EventLogError) in
+            if writer.firstSequence <= lastSequence {
+                try writer.seal(lastSequence: lastSequence, lastTime: lastTime, root: tree.root)
+            }
+            identity.epoch = epoch
             try beginSegment()
         }
     }

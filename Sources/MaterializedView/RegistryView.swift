@@ -171,6 +171,11 @@ public final class RegistryView: Sendable {
         return UInt64(statistics.usedPages) * UInt64(statistics.pageBytes)
     }
 
+    /// A compacted copy in a directory that is there and holds none; readers and the writer go on.
+    public func copyCompacted(to directory: String) throws(ViewError) {
+        try viewing { () throws(LMDBError) in try environment.copyCompacted(to: directory) }
+    }
+
     /// Deletes the view's files. Nobody may have it open.
     public static func discard(directory: String) {
         for file in ["data.mdb", "lock.mdb", "mark"] { unlink(directory + "/" + file) }

@@ -93,3 +93,18 @@ public final class SHA256Hasher {
         return SHA256Digest(words: words)
     }
 }
+
+extension SHA256Digest {
+    /// Of some bytes at once.
+    public static func of(_ bytes: [UInt8]) throws(OpenSSLError) -> SHA256Digest {
+        let hasher = try SHA256Hasher()
+        bytes.withUnsafeBytes { hasher.update($0) }
+        return hasher.finalize()
+    }
+
+    /// - Returns: nil where there are not 32 bytes.
+    public init?(_ bytes: [UInt8]) {
+        guard let digest = bytes.withUnsafeBytes({ SHA256Digest($0) }) else { return nil }
+        self = digest
+    }
+}

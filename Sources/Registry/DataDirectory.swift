@@ -6,7 +6,8 @@ import Glibc
 ///     DATA/log/        decisions, for ever
 ///     DATA/beats/      heartbeats
 ///     DATA/view/0/     the LMDB view of shard 0, with its mark
-///     DATA/keys/       the certificate authority's keys and certificates
+///     DATA/keys/       the certificate authority's keys and certificates, and the key that signs checkpoints
+///     DATA/checkpoint.note, .vkey   the last checkpoint, and the key to judge it by
 ///     DATA/reserve     room for the last writes on a full disk
 ///     DATA/regd.sock   the operator's socket
 public final class DataDirectory: Sendable {
@@ -54,6 +55,10 @@ public final class DataDirectory: Sendable {
     public var view: String { path + "/view/0" }
     public var keys: String { path + "/keys" }
     public var reserve: String { path + "/reserve" }
+    /// The last checkpoint that was signed.
+    public var checkpoint: String { path + "/checkpoint.note" }
+    /// The public key that it is signed by.
+    public var checkpointKey: String { path + "/checkpoint.vkey" }
     public var socket: String { path + "/regd.sock" }
 
     /// The pid of the daemon that was the last to hold a data directory; nil where none is on record.

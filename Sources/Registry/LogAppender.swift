@@ -12,7 +12,22 @@ final class LogAppender: Sendable {
     private struct State {
         let log: SegmentedLog
         var isDead = false
+        /// Where the last batches ended, and the tree there: the view's sequence is one of them.
+        var ends: [(sequence: SequenceNumber, frontier: [SHA256Digest])]
+        var nextEnd = 0
+
+        mutating func noteEnd() {
+            if ends.count < LogAppender.endsKept {
+                ends.append((log.lastSequence, log.merkleFrontier))
+            } else {
+                ends[nextEnd] = (log.lastSequence, log.merkleFrontier)
+                nextEnd = (nextEnd + 1) % LogAppender.endsKept
+            }
+        }
     }
+
+    /// Ends of batches that are remembered: a reader of the view asks for one while at most a few go by.
+    private static let endsKept = 1_024
 
     private let state: Monitor<State>
     private let last: Atomic<UInt64>
@@ -26,7 +41,7 @@ final class LogAppender: Sendable {
     init(_ log: sending SegmentedLog, reserve: sending DiskReserve?, reserveBytes: UInt64, directory: String) {
         last = Atomic(log.lastSequence.rawValue)
         bytes = Atomic(log.bytesOnDisk)
-        state = Monitor(State(log: log))
+        state = Monitor(State(log: log, ends: [(log.lastSequence, log.merkleFrontier)]))
         self.reserve = Mutex(reserve)
         self.reserveBytes = reserveBytes
         self.directory = directory
@@ -54,6 +69,7 @@ final class LogAppender: Sendable {
             do throws(EventLogError) {
                 let receipt = try state.log.append(events)
                 last.store(receipt.durableThrough.rawValue, ordering: .releasing)
+                state.noteEnd()
                 bytes.store(state.log.bytesOnDisk, ordering: .relaxed)
                 return receipt
             } catch {
@@ -83,6 +99,12 @@ final class LogAppender: Sendable {
 
     var merkleRoot: String {
         state.quietly { $0.log.merkleRoot.description }
+    }
+
+    /// The tree over everything through `sequence`, which was the end of one of the last batches; nil where it was not.
+    func merkleTree(at sequence: SequenceNumber) throws -> MerkleTree? {
+        let frontier = state.quietly { state in state.ends.last { $0.sequence == sequence }?.frontier }
+        return try frontier.map { try MerkleTree(size: sequence.rawValue, frontier: $0) }
     }
 
     func closeCleanly() throws {

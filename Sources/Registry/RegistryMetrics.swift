@@ -17,6 +17,9 @@ public final class RegistryMetrics: Sendable {
         case certificateRevoked
         /// Made, used and revoked.
         case token
+        case checkpointed
+        case registryRestored
+        case snapshotTaken
         /// The registry's own life: starts, stops, seals, guard, clock.
         case registry
 
@@ -34,6 +37,9 @@ public final class RegistryMetrics: Sendable {
             case .certificateIssued: "certificate_issued"
             case .certificateRevoked: "certificate_revoked"
             case .token: "token"
+            case .checkpointed: "checkpointed"
+            case .registryRestored: "registry_restored"
+            case .snapshotTaken: "snapshot_taken"
             case .registry: "registry"
             }
         }
@@ -71,6 +77,9 @@ public final class RegistryMetrics: Sendable {
         case .certificateIssued: .certificateIssued
         case .certificateRevoked: .certificateRevoked
         case .tokenCreated, .tokenUsed, .tokenRevoked: .token
+        case .checkpointed: .checkpointed
+        case .registryRestored: .registryRestored
+        case .snapshotTaken: .snapshotTaken
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
             .registry

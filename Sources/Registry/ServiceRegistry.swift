@@ -17,6 +17,9 @@ public final class ServiceRegistry: Sendable {
         /// On record with each start.
         public var version: String
         public var clockSource: RegistryClock.Source
+        /// How the log's root is signed; nil: it is not (a test's registry).
+        public var checkpoints: CheckpointOptions?
+        public var snapshots: SnapshotOptions
         /// Called while a view is brought up to a long log: the sequence reached, and the last.
         public var progress: @Sendable (UInt64, UInt64) -> Void
         /// Of the log of decisions: for tests, which make its files fail.
@@ -29,6 +32,8 @@ public final class ServiceRegistry: Sendable {
             reserveBytes: UInt64 = 64 * 1_024 * 1_024,
             version: String = "0",
             clockSource: RegistryClock.Source = .system,
+            checkpoints: CheckpointOptions? = nil,
+            snapshots: SnapshotOptions = .init(),
             progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
         ) {
             self.dataDirectory = dataDirectory
@@ -37,6 +42,8 @@ public final class ServiceRegistry: Sendable {
             self.reserveBytes = reserveBytes
             self.version = version
             self.clockSource = clockSource
+            self.checkpoints = checkpoints
+            self.snapshots = snapshots
             self.progress = progress
         }
     }
@@ -57,14 +64,18 @@ public final class ServiceRegistry: Sendable {
     let deadlines: DeadlineWatch
     let beats: BeatWriter
     let rates = RecentRates()
+    let checkpointer: Checkpointer?
     private let threads: Mutex<Threads?>
     /// A step of the clock waits to be logged.
     private let isStepQueued = Atomic<Bool>(false)
+    let isSnapshotTaken = Atomic<Bool>(false)
+    let isReplayRunning = Atomic<Bool>(false)
 
     private struct Threads {
         var writer: WorkerThread
         var deadlines: WorkerThread
         var beats: WorkerThread
+        var checkpoints: WorkerThread?
     }
 
     /// Opens the data directory, brings the view up to the log, and starts.
@@ -137,6 +148,19 @@ public final class ServiceRegistry: Sendable {
             },
             failed: { notice(.error("heartbeats of the last second are not on record: \($0)")) }
         )
+        checkpointer = try options.checkpoints.map {
+            try Checkpointer(
+                $0,
+                Checkpointer.Parts(
+                    directory: directory,
+                    identity: opened.identity,
+                    view: opened.view,
+                    log: log,
+                    queue: queue,
+                    notice: notice
+                )
+            )
+        }
         threads = Mutex(nil)
         try loadLeases(opened, now)
     }
@@ -191,7 +215,10 @@ public final class ServiceRegistry: Sendable {
                 deadlines: WorkerThread(name: "hms-deadlines") { [self] in
                     deadlines.run { everySecond(writer, notice) }
                 },
-                beats: WorkerThread(name: "hms-beats") { [beats] in beats.run(writingTo: beatLog.value) }
+                beats: WorkerThread(name: "hms-beats") { [beats] in beats.run(writingTo: beatLog.value) },
+                checkpoints: checkpointer.map { checkpointer in
+                    WorkerThread(name: "hms-checkpoints") { checkpointer.run() }
+                }
             )
         }
         let started = EventKind.registryStarted(version: options.version, clean: opened.wasClean)
@@ -246,11 +273,14 @@ public final class ServiceRegistry: Sendable {
         deadlines.stop()
         queue.close()
         beats.stop()
+        checkpointer?.stop()
         guard let threads = threads.withLock({ $0.take() }) else { return }
         threads.writer.join()
         threads.deadlines.join()
         threads.beats.join()
+        threads.checkpoints?.join()
         guard cleanly, !log.isDead else { return }
+        checkpointer?.signTheEnd(at: clock.now().time)
         do {
             try log.closeCleanly()
             try view.sync()

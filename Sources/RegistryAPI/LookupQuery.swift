@@ -3,11 +3,13 @@ import RegistryModel
 
 /// What a look-up asks for, from its query parameters.
 struct LookupQuery: Sendable {
-    static let parameters = ["status", "version", "tag", "zone", "after"]
+    static let parameters = ["status", "version", "tag", "zone", "after", "at"]
 
     var filter: InstanceFilter
     /// The view must hold at least this.
     var after: SequenceNumber?
+    /// A moment of the past that is asked about.
+    var at: String?
 
     init(_ target: RequestTarget, defaultStatus: InstanceFilter.Status = .routable) throws(ProblemDetails) {
         filter = InstanceFilter(status: defaultStatus)
@@ -17,6 +19,7 @@ struct LookupQuery: Sendable {
             case "version": filter.version = value
             case "tag": filter.tag = value
             case "zone": filter.zone = value
+            case "at": at = value
             case "after":
                 guard let sequence = UInt64(value) else {
                     throw .badRequest("after=\(value.prefix(40)) is not a sequence number")

@@ -43,6 +43,12 @@ struct RegistryRoutes: Sendable {
             routes.addStatus(to: router)
             routes.addWatch(to: router)
             routes.addTrustBundle(to: router)
+            routes.addCheckpoint(to: router)
+            routes.addHistory(to: router)
+        }
+        if door == .operators {
+            routes.addSnapshots(to: router)
+            routes.addLog(to: router)
         }
         if door == .operators || door == .tls {
             routes.addCertificates(to: router)
@@ -109,6 +115,9 @@ struct RegistryRoutes: Sendable {
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
             (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
+            (["v1", "services", "*", "history"], "GET"), (["v1", "log"], "GET"), (["v1", "log", "*"], "GET"),
+            (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
+            (["v1", "checkpoint", "key"], "GET"),
             (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
             (["v1", "tokens"], "GET, POST"), (["v1", "whoami"], "GET"), (["v1", "tokens", "*"], "DELETE"),
         ]

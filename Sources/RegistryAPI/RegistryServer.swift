@@ -144,6 +144,7 @@ public struct RegistryServer: Sendable {
                 }
             )
         }
+        services.append(SnapshotSchedule(registry: registry, logger: logger))
         // Last in, first out: watches end before the doors wait for their connections.
         services.append(WatchEnder(registry: registry, readiness: readiness))
         var parts = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }

@@ -14,6 +14,7 @@ extension RegistryRoutes {
         on(router, .get, "/v1/services/:service", parameters: LookupQuery.parameters) { request in
             let name = try request.service()
             let query = try LookupQuery(request.target)
+            if let moment = query.at { return try await pastLookup(name, query, at: moment) }
             if let sequence = query.after { try await awaitSequence(sequence) }
             return try LookupDocument(registry: registry)
                 .reply(service: name, filter: query.filter, ifNoneMatch: request.header("if-none-match"))

@@ -8,12 +8,21 @@ public struct LookupFilter: Sendable, Equatable {
     public var version: String?
     public var tag: String?
     public var zone: String?
+    /// A moment of the past; nil: now.
+    public var at: String?
 
-    public init(all: Bool = false, version: String? = nil, tag: String? = nil, zone: String? = nil) {
+    public init(
+        all: Bool = false,
+        version: String? = nil,
+        tag: String? = nil,
+        zone: String? = nil,
+        at: String? = nil
+    ) {
         self.all = all
         self.version = version
         self.tag = tag
         self.zone = zone
+        self.at = at
     }
 }
 
@@ -107,7 +116,9 @@ extension RegistryConnection {
     private static func path(of service: ServiceName, _ filter: LookupFilter) -> String {
         var query: [String] = []
         if filter.all { query.append("status=all") }
-        for (name, value) in [("version", filter.version), ("tag", filter.tag), ("zone", filter.zone)] {
+        for (name, value) in [
+            ("version", filter.version), ("tag", filter.tag), ("zone", filter.zone), ("at", filter.at),
+        ] {
             if let value { query.append("\(name)=\(percentEncoded(value))") }
         }
         return "/v1/services/\(service)" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))

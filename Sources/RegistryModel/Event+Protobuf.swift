@@ -218,6 +218,9 @@ extension EventKind {
                 }
             )
         case .tokenRevoked(let hash): .tokenRevoked(.with { $0.hash = .init(hash) })
+        case .checkpointed(let record): .checkpointed(record.message)
+        case .registryRestored(let record): .registryRestored(record.message)
+        case .snapshotTaken(let record): .snapshotTaken(record.message)
         case .unknown: nil
         }
     }
@@ -299,6 +302,9 @@ extension EventKind {
         case .tokenCreated(let it): self = .tokenCreated(try TokenRecord(it))
         case .tokenUsed(let it): self = .tokenUsed(hash: try digest(it.hash), serial: it.serial)
         case .tokenRevoked(let it): self = .tokenRevoked(hash: try digest(it.hash))
+        case .checkpointed(let it): self = .checkpointed(try CheckpointRecord(it))
+        case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
+        case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
         case nil: self = .unknown
         }
     }

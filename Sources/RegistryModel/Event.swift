@@ -62,6 +62,9 @@ public enum EventKind: Sendable, Equatable {
     /// The serial number is that of the certificate that it was used for.
     case tokenUsed(hash: [UInt8], serial: String)
     case tokenRevoked(hash: [UInt8])
+    case checkpointed(CheckpointRecord)
+    case registryRestored(RestoreRecord)
+    case snapshotTaken(SnapshotRecord)
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }

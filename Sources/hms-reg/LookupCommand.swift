@@ -13,6 +13,7 @@ struct LookupCommand: AsyncParsableCommand {
               hms-reg lookup identity-check
               hms-reg lookup identity-check --all
               hms-reg lookup identity-check --version 2.3.1 --zone a
+              hms-reg lookup identity-check --all --at 14:05
               hms-reg lookup identity-check --json | jq -r '.[][] | "\\(.ip):\\(.port)"'
 
             Ends with 1 when no instance is routable.
@@ -37,6 +38,14 @@ struct LookupCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only in this zone.", valueName: "zone"))
     var zone: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "As it was at this moment: RFC 3339, 14:05, 15m (ago) or a sequence. The registry replays its log for it.",
+            valueName: "time"
+        )
+    )
+    var at: String?
+
     @OptionGroup var registry: RegistryOptions
     @OptionGroup var options: OutputOptions
 
@@ -44,6 +53,7 @@ struct LookupCommand: AsyncParsableCommand {
         let name = try checked { try ServiceName(service) }
         let output = options.output
         if options.json { return try await printDocument(name, output) }
+        if at != nil { return try await showPast(name, output) }
         let result = try await registry.withSource(
             online: { try await lookup(name, $0) },
             offline: { offline in
@@ -57,7 +67,11 @@ struct LookupCommand: AsyncParsableCommand {
     // MARK: JSON
 
     private func printDocument(_ name: ServiceName, _ output: Output) async throws {
-        let filter = LookupFilter(all: all, version: version, tag: tag, zone: zone)
+        let filter = LookupFilter(all: all, version: version, tag: tag, zone: zone, at: at)
+        if at != nil {
+            let document = try await registry.withConnection { try await $0.lookupDocument(name, filter).body }
+            return output.write(document + [UInt8(ascii: "\n")])
+        }
         let document = try await registry.withSource(
             online: { try await $0.lookupDocument(name, filter).body },
             offline: { offline in
@@ -79,6 +93,14 @@ struct LookupCommand: AsyncParsableCommand {
             result.instances[index].lastBeat = try await lastBeat(of: result.instances[index].instance.key, connection)
         }
         return result
+    }
+
+    /// The past has no heartbeats in this answer, and nobody to be told why an instance is not routable: `explain` does.
+    private func showPast(_ name: ServiceName, _ output: Output) async throws {
+        let filter = LookupFilter(all: true, version: version, tag: tag, zone: zone, at: at)
+        let result = try await registry.withConnection { try await $0.lookup(name, filter) }
+        try show(result, output)
+        output.note("\(output.symbols.next) why: hms-replay explain \(name) --at \(result.sequence) --data DIR")
     }
 
     /// nil where it has gone since the look-up.

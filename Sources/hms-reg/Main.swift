@@ -33,7 +33,7 @@ struct RegistryCommand: AsyncParsableCommand {
             ListCommand.self, LookupCommand.self, StatusCommand.self, AddCommand.self, ImportCommand.self,
             RemoveCommand.self, HeartbeatCommand.self, DrainCommand.self, WatchCommand.self, PolicyCommand.self,
             GuardCommand.self, AuthorityCommand.self, CertificateCommand.self, TokenCommand.self, LoginCommand.self,
-            LogoutCommand.self, WhoAmICommand.self,
+            LogoutCommand.self, WhoAmICommand.self, CheckpointCommand.self, SnapshotCommand.self, HistoryCommand.self,
         ]
     )
 }

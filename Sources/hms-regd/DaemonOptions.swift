@@ -101,6 +101,23 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Put each signed checkpoint there too, and the key: a disk of its own (default: none).",
+            valueName: "dir"
+        )
+    )
+    var checkpointCopy: String?
+
+    @Option(help: ArgumentHelp("Take a snapshot this often (default: only when asked).", valueName: "duration"))
+    var snapshotEvery: String?
+
+    @Option(help: ArgumentHelp("Of those taken on schedule, keep so many (default: 24).", valueName: "count"))
+    var snapshotKeep: String?
+
+    @Option(help: ArgumentHelp("Where snapshots go (default: DATA/snapshots).", valueName: "dir"))
+    var snapshotDir: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
             valueName: "megabytes"
         )
@@ -143,8 +160,9 @@ struct DaemonOptions: ParsableArguments {
             ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
-            ("trust-domain", trustDomain), ("reserve", reserve), ("log-level", logLevel),
-            ("idle-exit", idleExit),
+            ("trust-domain", trustDomain), ("checkpoint-copy", checkpointCopy), ("snapshot-every", snapshotEvery),
+            ("snapshot-keep", snapshotKeep), ("snapshot-dir", snapshotDir), ("reserve", reserve),
+            ("log-level", logLevel), ("idle-exit", idleExit),
         ]
     }
 }

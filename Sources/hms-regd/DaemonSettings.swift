@@ -29,6 +29,8 @@ struct DaemonSettings {
     private var trustDomain: TrustDomain
     private var reserveMegabytes: UInt64 = 64
     private var idleExit: Duration?
+    private var checkpointCopy: String?
+    private var snapshots = SnapshotOptions()
     private var logLevel = Logger.Level.info
 
     private static let developmentIdleExit = Duration.seconds(600)
@@ -69,6 +71,12 @@ struct DaemonSettings {
         reserveMegabytes = UInt64(
             try Self.number(sources["reserve"], 0...1_000_000) ?? (options.dev ? 0 : Double(reserveMegabytes))
         )
+        checkpointCopy = try sources["checkpoint-copy"].map { try Self.directory($0) }
+        snapshots = SnapshotOptions(
+            directory: try sources["snapshot-dir"].map { try Self.directory($0) },
+            interval: try Self.duration(sources["snapshot-every"], 60_000...2_592_000_000),
+            kept: Int(try Self.number(sources["snapshot-keep"], 1...100_000) ?? Double(snapshots.kept))
+        )
         if let level = sources["log-level"] {
             guard let parsed = Logger.Level(rawValue: level.text) else {
                 throw Self.bad(level, "is none of trace, debug, info, notice, warning, error")
@@ -86,6 +94,11 @@ struct DaemonSettings {
                 guardOptions: guardOptions,
                 reserveBytes: reserveMegabytes * 1_024 * 1_024,
                 version: ProductVersion.current,
+                checkpoints: CheckpointOptions(
+                    trustDomain: trustDomain.description,
+                    copyDirectory: checkpointCopy
+                ),
+                snapshots: snapshots,
                 progress: { done, total in
                     progress.update(done, of: total)
                     if done >= total { progress.finish() }
@@ -191,6 +204,14 @@ struct DaemonSettings {
         } catch {
             throw bad(value, "is no HOST:PORT, such as 127.0.0.1:9001")
         }
+    }
+
+    /// A directory that is there and can be written in.
+    private static func directory(_ value: SettingSources.Value) throws -> String {
+        guard access(value.text, W_OK | X_OK) == 0 else {
+            throw bad(value, "can't be written in: \(String(cString: strerror(errno)))")
+        }
+        return value.text
     }
 
     private static func duration(

@@ -165,6 +165,19 @@ extension SeededGenerator {
             )
         case 19: return .tokenUsed(hash: tokenHash(), serial: serial())
         case 20: return .tokenRevoked(hash: tokenHash())
+        case 21: return .checkpointed(checkpoint())
+        case 22:
+            let restore = RestoreRecord(
+                parentEpoch: Epoch(rawValue: next()),
+                sequence: handle,
+                root: bytes(32),
+                lastKnownLost: SequenceNumber(magnitude()),
+                source: text(upTo: 20)
+            )
+            return .registryRestored(restore)
+        case 23:
+            let snapshot = SnapshotRecord(file: text(upTo: 20), sequence: handle, sha256: bytes(32), bytes: magnitude())
+            return .snapshotTaken(snapshot)
         default: return .unknown
         }
     }
@@ -174,7 +187,19 @@ extension SeededGenerator {
         Array(repeating: UInt8(below(4)), count: 32)
     }
 
-    public static let eventKinds = 22
+    private mutating func checkpoint() -> CheckpointRecord {
+        CheckpointRecord(
+            size: SequenceNumber(magnitude()),
+            root: bytes(32),
+            digestVersion: 1,
+            stateDigest: bytes(32),
+            origin: text(upTo: 20),
+            publicKey: bytes(32),
+            signature: bytes(64)
+        )
+    }
+
+    public static let eventKinds = 25
 
     public mutating func event(_ sequence: UInt64, time: Timestamp? = nil, kind: Int? = nil) -> Event {
         Event(

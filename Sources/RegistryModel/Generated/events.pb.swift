@@ -393,6 +393,30 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .tokenRevoked(newValue)}
   }
 
+  var checkpointed: Hms_Log_V1_Checkpointed {
+    get {
+      if case .checkpointed(let v)? = kind {return v}
+      return Hms_Log_V1_Checkpointed()
+    }
+    set {kind = .checkpointed(newValue)}
+  }
+
+  var registryRestored: Hms_Log_V1_RegistryRestored {
+    get {
+      if case .registryRestored(let v)? = kind {return v}
+      return Hms_Log_V1_RegistryRestored()
+    }
+    set {kind = .registryRestored(newValue)}
+  }
+
+  var snapshotTaken: Hms_Log_V1_SnapshotTaken {
+    get {
+      if case .snapshotTaken(let v)? = kind {return v}
+      return Hms_Log_V1_SnapshotTaken()
+    }
+    set {kind = .snapshotTaken(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -417,6 +441,9 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case tokenCreated(Hms_Log_V1_TokenCreated)
     case tokenUsed(Hms_Log_V1_TokenUsed)
     case tokenRevoked(Hms_Log_V1_TokenRevoked)
+    case checkpointed(Hms_Log_V1_Checkpointed)
+    case registryRestored(Hms_Log_V1_RegistryRestored)
+    case snapshotTaken(Hms_Log_V1_SnapshotTaken)
 
   }
 
@@ -1146,6 +1173,81 @@ nonisolated struct Hms_Log_V1_CertificateRevoked: Sendable {
   init() {}
 }
 
+/// The registry signed its Merkle root (C2SP tlog-checkpoint). The note's body is the lines `origin`, `size` and the
+/// root in base64, each ended by a newline; the next root covers the state digest.
+nonisolated struct Hms_Log_V1_Checkpointed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Tree size: the last sequence that the root covers.
+  var size: UInt64 = 0
+
+  var root: Data = Data()
+
+  var digestVersion: UInt32 = 0
+
+  /// Of the state after `size` events.
+  var stateDigest: Data = Data()
+
+  var origin: String = String()
+
+  /// Ed25519, 32 bytes.
+  var publicKey: Data = Data()
+
+  /// Over the note's body, 64 bytes.
+  var signature: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// A snapshot was restored: a new epoch begins, numbering and tree go on behind `sequence`.
+nonisolated struct Hms_Log_V1_RegistryRestored: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var parentEpoch: UInt64 = 0
+
+  /// The last event of the parent epoch that is part of this history.
+  var sequence: UInt64 = 0
+
+  var root: Data = Data()
+
+  /// The last event of the parent epoch that was known and is set aside; 0 where none was.
+  var lastKnownLost: UInt64 = 0
+
+  /// What was restored from.
+  var source: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct Hms_Log_V1_SnapshotTaken: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its file's name.
+  var file: String = String()
+
+  /// The last sequence that its view holds.
+  var sequence: UInt64 = 0
+
+  /// Of the file.
+  var sha256: Data = Data()
+
+  var bytes: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hms.log.v1"
@@ -1194,7 +1296,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1479,6 +1581,45 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .tokenRevoked(v)
         }
       }()
+      case 31: try {
+        var v: Hms_Log_V1_Checkpointed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .checkpointed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .checkpointed(v)
+        }
+      }()
+      case 32: try {
+        var v: Hms_Log_V1_RegistryRestored?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .registryRestored(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .registryRestored(v)
+        }
+      }()
+      case 33: try {
+        var v: Hms_Log_V1_SnapshotTaken?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .snapshotTaken(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .snapshotTaken(v)
+        }
+      }()
       default: break
       }
     }
@@ -1585,6 +1726,18 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .tokenRevoked?: try {
       guard case .tokenRevoked(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .checkpointed?: try {
+      guard case .checkpointed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
+    }()
+    case .registryRestored?: try {
+      guard case .registryRestored(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+    }()
+    case .snapshotTaken?: try {
+      guard case .snapshotTaken(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
     }()
     case nil: break
     }
@@ -2821,6 +2974,161 @@ nonisolated extension Hms_Log_V1_CertificateRevoked: SwiftProtobuf.Message, Swif
     if lhs.what != rhs.what {return false}
     if lhs.beforeUnixNs != rhs.beforeUnixNs {return false}
     if lhs.untilUnixNs != rhs.untilUnixNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_Checkpointed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Checkpointed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}size\0\u{1}root\0\u{3}digest_version\0\u{3}state_digest\0\u{1}origin\0\u{3}public_key\0\u{1}signature\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.root) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.digestVersion) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.stateDigest) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.origin) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.publicKey) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.size != 0 {
+      try visitor.visitSingularUInt64Field(value: self.size, fieldNumber: 1)
+    }
+    if !self.root.isEmpty {
+      try visitor.visitSingularBytesField(value: self.root, fieldNumber: 2)
+    }
+    if self.digestVersion != 0 {
+      try visitor.visitSingularUInt32Field(value: self.digestVersion, fieldNumber: 3)
+    }
+    if !self.stateDigest.isEmpty {
+      try visitor.visitSingularBytesField(value: self.stateDigest, fieldNumber: 4)
+    }
+    if !self.origin.isEmpty {
+      try visitor.visitSingularStringField(value: self.origin, fieldNumber: 5)
+    }
+    if !self.publicKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.publicKey, fieldNumber: 6)
+    }
+    if !self.signature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.signature, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_Checkpointed, rhs: Hms_Log_V1_Checkpointed) -> Bool {
+    if lhs.size != rhs.size {return false}
+    if lhs.root != rhs.root {return false}
+    if lhs.digestVersion != rhs.digestVersion {return false}
+    if lhs.stateDigest != rhs.stateDigest {return false}
+    if lhs.origin != rhs.origin {return false}
+    if lhs.publicKey != rhs.publicKey {return false}
+    if lhs.signature != rhs.signature {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_RegistryRestored: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RegistryRestored"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}parent_epoch\0\u{1}sequence\0\u{1}root\0\u{3}last_known_lost\0\u{1}source\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.parentEpoch) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.root) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.lastKnownLost) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.parentEpoch != 0 {
+      try visitor.visitSingularFixed64Field(value: self.parentEpoch, fieldNumber: 1)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 2)
+    }
+    if !self.root.isEmpty {
+      try visitor.visitSingularBytesField(value: self.root, fieldNumber: 3)
+    }
+    if self.lastKnownLost != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastKnownLost, fieldNumber: 4)
+    }
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_RegistryRestored, rhs: Hms_Log_V1_RegistryRestored) -> Bool {
+    if lhs.parentEpoch != rhs.parentEpoch {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.root != rhs.root {return false}
+    if lhs.lastKnownLost != rhs.lastKnownLost {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".SnapshotTaken"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}file\0\u{1}sequence\0\u{1}sha256\0\u{1}bytes\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.file) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.sha256) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.file.isEmpty {
+      try visitor.visitSingularStringField(value: self.file, fieldNumber: 1)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 2)
+    }
+    if !self.sha256.isEmpty {
+      try visitor.visitSingularBytesField(value: self.sha256, fieldNumber: 3)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_SnapshotTaken, rhs: Hms_Log_V1_SnapshotTaken) -> Bool {
+    if lhs.file != rhs.file {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.sha256 != rhs.sha256 {return false}
+    if lhs.bytes != rhs.bytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,90 @@
+import CZstd
+
+/// Reads what ``ArchiveWriter`` wrote, entry by entry; bounded in memory whatever the file claims.
+public final class ArchiveReader {
+    public struct Entry: Sendable, Equatable {
+        public var name: String
+        public var size: UInt64
+    }
+
+    private let file: DurableFile
+    private let path: String
+    private let context: OpaquePointer
+    private var offset: UInt64 = 0
+    private var input: [UInt8] = []
+    private var consumed = 0
+    private var decoded: [UInt8] = []
+    private var position = 0
+
+    public init(path: String) throws(EventLogError) {
+        self.path = path
+        file = try DurableFile(path: path, mode: .readOnly)
+        guard let context = ZSTD_createDCtx() else { throw EventLogError(.codec, "zstd has no memory") }
+        self.context = context
+    }
+
+    deinit {
+        ZSTD_freeDCtx(context)
+    }
+
+    /// The next entry; nil at the archive's end. What is left of the one before must have been read.
+    ///
+    /// - Throws: `damaged` where what is there is no archive of this kind.
+    public func next() throws(EventLogError) -> Entry? {
+        let block = try read(TarHeader.blockBytes)
+        if block.allSatisfy({ $0 == 0 }) { return nil }
+        guard let header = TarHeader(block) else { throw damaged("it holds no tar header where one should be") }
+        return Entry(name: header.name, size: header.size)
+    }
+
+    /// Shows an entry's content in pieces.
+    public func content(of entry: Entry, _ body: ([UInt8]) throws -> Void) throws {
+        var rest = entry.size
+        while rest > 0 {
+            let piece = try read(Int(min(rest, 256 * 1_024)))
+            try body(piece)
+            rest -= UInt64(piece.count)
+        }
+        let over = Int(entry.size % UInt64(TarHeader.blockBytes))
+        if over > 0 { _ = try read(TarHeader.blockBytes - over) }
+    }
+
+    private func read(_ count: Int) throws(EventLogError) -> [UInt8] {
+        while decoded.count - position < count { try decode() }
+        defer { position += count }
+        return Array(decoded[position..<position + count])
+    }
+
+    private func decode() throws(EventLogError) {
+        if position > 0 {
+            decoded.removeFirst(position)
+            position = 0
+        }
+        if consumed == input.count {
+            input = try file.bytes(at: offset, count: 256 * 1_024)
+            consumed = 0
+            offset += UInt64(input.count)
+            guard !input.isEmpty else { throw damaged("it ends too early") }
+        }
+        var piece = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize())
+        let (result, produced) = step(&piece)
+        guard ZSTD_isError(result) == 0 else { throw damaged("its compressed data is not sound") }
+        decoded.append(contentsOf: piece[..<produced])
+    }
+
+    private func step(_ piece: inout [UInt8]) -> (Int, Int) {
+        input.withUnsafeBytes { source in
+            piece.withUnsafeMutableBytes { target in
+                var from = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: consumed)
+                var room = ZSTD_outBuffer(dst: target.baseAddress, size: target.count, pos: 0)
+                let result = ZSTD_decompressStream(context, &room, &from)
+                consumed = from.pos
+                return (result, room.pos)
+            }
+        }
+    }
+
+    private func damaged(_ what: String) -> EventLogError {
+        EventLogError(.damaged, "\(path) is no whole snapshot: \(what)", path: path, offset: offset)
+    }
+}

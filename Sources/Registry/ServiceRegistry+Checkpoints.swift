@@ -1,0 +1,25 @@
+public import EventLog
+import RegistryModel
+
+extension ServiceRegistry {
+    /// The newest checkpoint; nil where none was signed yet.
+    public var checkpoint: SignedNote? {
+        checkpointer?.current
+    }
+
+    /// The key to judge checkpoints by; nil where none are signed.
+    public var checkpointKey: NoteKey? {
+        checkpointer?.noteKey
+    }
+
+    /// Signs what there is now, and answers once that is on record.
+    public func signCheckpoint() async throws -> SignedNote {
+        guard let checkpointer else {
+            throw RegistryError(.badRequest, "this registry signs no checkpoints")
+        }
+        let result = await withCheckedContinuation { continuation in
+            checkpointer.request { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,39 @@
+import Logging
+import Registry
+import RegistryModel
+import Replay
+import ServiceLifecycle
+
+/// Takes a snapshot every so often, and keeps the newest.
+struct SnapshotSchedule: Service {
+    let registry: ServiceRegistry
+    let logger: Logger
+
+    func run() async throws {
+        guard let interval = registry.options.snapshots.interval else {
+            try? await gracefulShutdown()
+            return
+        }
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: interval)
+                if !Task.isCancelled { await takeOne() }
+            }
+        }
+    }
+
+    private func takeOne() async {
+        let taker = SnapshotTaker(registry: registry)
+        do {
+            // The registry's own act.
+            let taken = try await taker.take(nil, actor: Actor(.uid(0)))
+            try taker.prune(keeping: registry.options.snapshots.kept)
+            logger.info(
+                "snapshot taken",
+                metadata: ["file": "\(taken.path)", "sequence": "\(taken.manifest.sequence)"]
+            )
+        } catch {
+            logger.error("no snapshot could be taken: \(error)")
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import Glibc
+import NIOPosix
+import Registry
+import RegistryModel
+import Replay
+
+/// Takes snapshots of the running registry: signed, written, verified, and put on record.
+struct SnapshotTaker: Sendable {
+    let registry: ServiceRegistry
+
+    struct Taken: Sendable {
+        var path: String
+        var bytes: UInt64
+        var manifest: SnapshotManifest
+    }
+
+    /// - Parameter path: nil: a name of its own, in the registry's directory for them.
+    func take(_ path: String?, actor: Actor) async throws -> Taken {
+        guard registry.beginSnapshot() else {
+            throw ProblemDetails(
+                code: "snapshot-running",
+                status: 409,
+                title: "A snapshot is being taken",
+                detail: "another snapshot is being taken: one at a time"
+            )
+        }
+        defer { registry.endSnapshot() }
+        if registry.checkpointKey != nil { _ = try await registry.signCheckpoint() }
+        let target = try path ?? defaultPath()
+        let registry = registry
+        let (manifest, record) = try await NIOThreadPool.singleton.runIfActive {
+            let manifest = try SnapshotArchive.write(
+                to: target,
+                view: registry.view,
+                dataDirectory: registry.dataDirectory.path
+            )
+            return (manifest, try SnapshotArchive.record(of: target, manifest))
+        }
+        try await registry.record(record, actor: actor)
+        return Taken(path: target, bytes: record.bytes, manifest: manifest)
+    }
+
+    /// `2026-11-24T140624Z-7f3a91c2.tar.zst`
+    private func defaultPath() throws -> String {
+        let directory = registry.snapshotDirectory
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw RegistryError(.dataDirectory, "can't make \(directory): \(String(cString: strerror(errno)))")
+        }
+        let time = registry.now().time.utcText.filter { $0 != ":" }
+        return "\(directory)/\(time)-\(registry.registryID.short)\(Self.suffix)"
+    }
+
+    static let suffix = ".tar.zst"
+
+    /// Snapshots in the registry's directory, the oldest first: their names begin with the time.
+    func kept() throws -> [String] {
+        let directory = registry.snapshotDirectory
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name.hasSuffix("-\(registry.registryID.short)\(Self.suffix)") { names.append(directory + "/" + name) }
+        }
+        return names.sorted()
+    }
+
+    /// Removes the oldest beyond what is kept.
+    func prune(keeping count: Int) throws {
+        for path in try kept().dropLast(max(1, count)) { unlink(path) }
+    }
+}

@@ -1,0 +1,81 @@
+import FoundationEssentials
+import SwiftProtobuf
+
+// Part of `Event+Protobuf`: what the registry says of its own log.
+
+extension CheckpointRecord {
+    var message: Hms_Log_V1_Checkpointed {
+        .with {
+            $0.size = size.rawValue
+            $0.root = .init(root)
+            $0.digestVersion = digestVersion
+            $0.stateDigest = .init(stateDigest)
+            $0.origin = origin
+            $0.publicKey = .init(publicKey)
+            $0.signature = .init(signature)
+        }
+    }
+
+    init(_ message: Hms_Log_V1_Checkpointed) throws(RegistryModelError) {
+        guard message.root.count == 32, message.stateDigest.count == 32, message.publicKey.count == 32,
+            message.signature.count == 64
+        else { throw RegistryModelError(.malformedEvent, "a checkpoint's root, digest, key or signature is too short") }
+        self.init(
+            size: SequenceNumber(message.size),
+            root: [UInt8](message.root),
+            digestVersion: message.digestVersion,
+            stateDigest: [UInt8](message.stateDigest),
+            origin: message.origin,
+            publicKey: [UInt8](message.publicKey),
+            signature: [UInt8](message.signature)
+        )
+    }
+}
+
+extension RestoreRecord {
+    var message: Hms_Log_V1_RegistryRestored {
+        .with {
+            $0.parentEpoch = parentEpoch.rawValue
+            $0.sequence = sequence.rawValue
+            $0.root = .init(root)
+            $0.lastKnownLost = lastKnownLost.rawValue
+            $0.source = source
+        }
+    }
+
+    init(_ message: Hms_Log_V1_RegistryRestored) throws(RegistryModelError) {
+        guard message.root.count == 32 else {
+            throw RegistryModelError(.malformedEvent, "a restore's root has not 32 bytes")
+        }
+        self.init(
+            parentEpoch: Epoch(rawValue: message.parentEpoch),
+            sequence: SequenceNumber(message.sequence),
+            root: [UInt8](message.root),
+            lastKnownLost: SequenceNumber(message.lastKnownLost),
+            source: message.source
+        )
+    }
+}
+
+extension SnapshotRecord {
+    var message: Hms_Log_V1_SnapshotTaken {
+        .with {
+            $0.file = file
+            $0.sequence = sequence.rawValue
+            $0.sha256 = .init(sha256)
+            $0.bytes = bytes
+        }
+    }
+
+    init(_ message: Hms_Log_V1_SnapshotTaken) throws(RegistryModelError) {
+        guard message.sha256.count == 32 else {
+            throw RegistryModelError(.malformedEvent, "a snapshot's hash has not 32 bytes")
+        }
+        self.init(
+            file: message.file,
+            sequence: SequenceNumber(message.sequence),
+            sha256: [UInt8](message.sha256),
+            bytes: message.bytes
+        )
+    }
+}

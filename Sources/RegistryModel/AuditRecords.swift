@@ -1,0 +1,81 @@
+/// What the registry signed of itself: a checkpoint on record, from which the note can be made again.
+///
+/// The note's body is three lines: origin, size, root in base64 (C2SP tlog-checkpoint). The next root covers this event
+/// and with it the state digest.
+public struct CheckpointRecord: Sendable, Equatable {
+    /// Tree size: the last sequence that the root covers.
+    public var size: SequenceNumber
+    /// 32 bytes.
+    public var root: [UInt8]
+    public var digestVersion: UInt32
+    /// Of the state after ``size`` events.
+    public var stateDigest: [UInt8]
+    public var origin: String
+    /// Ed25519, 32 bytes.
+    public var publicKey: [UInt8]
+    /// Over the note's body, 64 bytes.
+    public var signature: [UInt8]
+
+    public init(
+        size: SequenceNumber,
+        root: [UInt8],
+        digestVersion: UInt32,
+        stateDigest: [UInt8],
+        origin: String,
+        publicKey: [UInt8],
+        signature: [UInt8]
+    ) {
+        self.size = size
+        self.root = root
+        self.digestVersion = digestVersion
+        self.stateDigest = stateDigest
+        self.origin = origin
+        self.publicKey = publicKey
+        self.signature = signature
+    }
+}
+
+/// A snapshot was restored: the first event of an epoch that goes on from another's history.
+public struct RestoreRecord: Sendable, Equatable {
+    public var parentEpoch: Epoch
+    /// The fork: the last event of the parent that is part of this history.
+    public var sequence: SequenceNumber
+    /// Of the tree of that size.
+    public var root: [UInt8]
+    /// The parent's last event that was known and is set aside; `none` where none was.
+    public var lastKnownLost: SequenceNumber
+    /// What was restored from.
+    public var source: String
+
+    public init(
+        parentEpoch: Epoch,
+        sequence: SequenceNumber,
+        root: [UInt8],
+        lastKnownLost: SequenceNumber,
+        source: String
+    ) {
+        self.parentEpoch = parentEpoch
+        self.sequence = sequence
+        self.root = root
+        self.lastKnownLost = lastKnownLost
+        self.source = source
+    }
+}
+
+/// A snapshot that was taken and found whole.
+public struct SnapshotRecord: Sendable, Equatable {
+    /// Its file's name.
+    public var file: String
+    /// The last event that its view holds.
+    public var sequence: SequenceNumber
+    /// Of the file.
+    public var sha256: [UInt8]
+    public var bytes: UInt64
+
+    public init(file: String, sequence: SequenceNumber, sha256: [UInt8], bytes: UInt64) {
+        self.file = file
+        self.sequence = sequence
+        self.sha256 = sha256
+        self.bytes = bytes
+    }
+}

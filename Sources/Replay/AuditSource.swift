@@ -1,0 +1,118 @@
+public import EventLog
+import Glibc
+import MaterializedView
+public import RegistryModel
+
+/// Where history is read from: a data directory, live or a copy, or a directory of segments alone.
+public struct AuditSource: Sendable {
+    /// Decisions.
+    public let log: String
+    /// Heartbeats; nil where there are none beside the log.
+    public let beats: String?
+    /// The last checkpoint that the registry signed; nil where there is none.
+    public let checkpoint: String?
+    /// The public key that lies beside it: worth nothing as an anchor, since whoever can change the log can change it.
+    public let key: String?
+    /// What is known to have been durable, and whether the last owner closed everything.
+    public let knownDurable: SequenceNumber
+    public let isClosed: Bool
+    /// As it was named.
+    public let name: String
+    private var unpacked: UnpackedSnapshot?
+
+    /// - Throws: `file-failed` where there is no log.
+    public init(dataDirectory path: String) throws {
+        let log = path + "/log"
+        guard access(log, R_OK) == 0 else {
+            throw EventLogError(
+                .fileFailed,
+                "\(path) holds no registry: \(String(cString: strerror(errno)))",
+                path: path
+            )
+        }
+        let mark = ViewMark(directory: path + "/view/0")
+        let epoch = try? LogReader(directory: log, stream: .log).identity?.epoch
+        let isOwn = mark != nil && mark?.epoch == epoch
+        let note = Self.existing(path + "/checkpoint.note").flatMap { try? Self.checkpoint(in: $0) }
+        let isSameEpoch = note.map { $0.origin.hasSuffix("/\(epoch.map { "\($0)" } ?? "")") } ?? false
+        name = path
+        self.log = log
+        beats = Self.existing(path + "/beats")
+        checkpoint = Self.existing(path + "/checkpoint.note")
+        key = Self.existing(path + "/checkpoint.vkey")
+        isClosed = isOwn && mark?.isClean == true
+        knownDurable = max(
+            isOwn ? mark?.sequence ?? .none : .none,
+            isSameEpoch ? note?.size ?? .none : .none
+        )
+    }
+
+    /// A snapshot's files, in a directory of their own for as long as this source or a copy of it lives.
+    public init(snapshot path: String) throws {
+        var template = Array("/tmp/hms-replay-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw EventLogError(.fileFailed, "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
+        }
+        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let unpacked = UnpackedSnapshot(directory: directory)
+        try SnapshotArchive.extract(path, to: directory)
+        try self.init(dataDirectory: directory)
+        self.unpacked = unpacked
+    }
+
+    /// - Parameter path: a directory that holds segments, and nothing else of interest.
+    public init(logDirectory path: String) throws {
+        guard try !LogReader(directory: path, stream: .log).segments().isEmpty else {
+            throw EventLogError(.fileFailed, "\(path) holds no segments of a log", path: path)
+        }
+        name = path
+        log = path
+        beats = nil
+        checkpoint = nil
+        key = nil
+        knownDurable = .none
+        isClosed = false
+    }
+
+    private static func existing(_ path: String) -> String? {
+        access(path, R_OK) == 0 ? path : nil
+    }
+
+    static func checkpoint(in path: String) throws -> Checkpoint {
+        try Checkpoint(text: try SignedNote(parsing: try SmallFile.read(path)).text)
+    }
+
+    /// When history begins; nil for an empty log.
+    public var firstTime: Timestamp? {
+        get throws {
+            var found: Timestamp?
+            try logReader().forEach(from: SequenceNumber(1)) { event, _ in
+                found = event.time
+                return false
+            }
+            return found
+        }
+    }
+
+    public func logReader() throws -> LogReader {
+        try LogReader(directory: log, stream: .log)
+    }
+
+    /// nil where no heartbeats are held.
+    public func beatsReader() throws -> LogReader? {
+        try beats.map { try LogReader(directory: $0, stream: .beats) }
+    }
+}
+
+/// Goes, with all that is in it, when nobody reads it any more.
+private final class UnpackedSnapshot: Sendable {
+    let directory: String
+
+    init(directory: String) {
+        self.directory = directory
+    }
+
+    deinit {
+        WorkDirectory.remove(directory)
+    }
+}

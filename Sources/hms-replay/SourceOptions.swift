@@ -1,0 +1,68 @@
+import ArgumentParser
+import EventLog
+import MaterializedView
+import RegistryModel
+import Replay
+import Terminal
+
+/// Where history is read from.
+struct SourceOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A registry's data directory, live or a copy.", valueName: "dir"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("A directory of log segments alone.", valueName: "dir"))
+    var log: String?
+
+    @Option(help: ArgumentHelp("A snapshot.", valueName: "file"))
+    var snapshot: String?
+
+    /// Those with a value that may stand before the subcommand.
+    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--color"]
+
+    func validate() throws {
+        guard [data, log, snapshot].compactMap({ $0 }).count == 1 else {
+            throw ValidationError("say what to read: --data DIR, --log DIR or --snapshot FILE")
+        }
+    }
+
+    /// As it was named, for commands to paste.
+    var text: String {
+        data.map { "--data \($0)" } ?? log.map { "--log \($0)" } ?? "--snapshot \(snapshot ?? "")"
+    }
+
+    func open() throws -> AuditSource {
+        if let data { return try AuditSource(dataDirectory: data) }
+        if let log { return try AuditSource(logDirectory: log) }
+        return try AuditSource(snapshot: snapshot ?? "")
+    }
+}
+
+/// A moment on the command line.
+struct MomentArgument: ExpressibleByArgument {
+    let moment: Moment
+
+    init?(argument: String) {
+        guard let moment = Moment(argument, now: WallClock.now) else { return nil }
+        self.moment = moment
+    }
+
+    init(_ moment: Moment) {
+        self.moment = moment
+    }
+}
+
+/// Runs a question about history, and says in words for people what kept it from an answer.
+func answering<R>(_ body: () throws -> R) throws -> R {
+    do {
+        return try body()
+    } catch let error as ReplayError {
+        let code: ExitCode = error.code == .usage ? .usage : error.code == .notFound ? .notSo : .unreachable
+        throw CommandError(error.message, hint: error.hint, exitCode: code)
+    } catch let error as EventLogError {
+        throw CommandError(error.message, exitCode: error.code == .damaged ? .notSo : .unreachable)
+    } catch let error as RegistryModelError {
+        throw CommandError(error.message, exitCode: .usage)
+    } catch let error as ViewError {
+        throw CommandError("\(error)", exitCode: .unreachable)
+    }
+}

@@ -1,0 +1,130 @@
+import EventLog
+import MaterializedView
+import OpenSSLCrypto
+import RegistryModel
+import TestSupport
+import Testing
+
+@testable import Registry
+
+@Suite("Signing the log")
+struct CheckpointerTests {
+    private func options(_ directory: String, copy: String? = nil) -> ServiceRegistry.Options {
+        ServiceRegistry.Options(
+            dataDirectory: directory,
+            reserveBytes: 0,
+            checkpoints: CheckpointOptions(trustDomain: "gov.local", interval: .seconds(3_600), copyDirectory: copy)
+        )
+    }
+
+    private func open(_ options: ServiceRegistry.Options) throws -> ServiceRegistry {
+        try ServiceRegistry.open(options, notice: { _ in }, fatal: { _ in })
+    }
+
+    private func register(_ number: Int, in registry: ServiceRegistry) async throws {
+        let instance = try sampleInstance("billing", "b-\(number)")
+        _ = try await registry.submit(.register(Registration(instance: instance)), actor: Actor(.uid(1)))
+    }
+
+    /// Every checkpoint on record, with the events before it.
+    private func records(_ directory: String) throws -> [(at: SequenceNumber, record: CheckpointRecord)] {
+        var found: [(SequenceNumber, CheckpointRecord)] = []
+        try LogReader(directory: directory + "/log", stream: .log).forEach(from: SequenceNumber(1)) { event, _ in
+            if case .checkpointed(let record) = event.kind { found.append((event.sequence, record)) }
+            return true
+        }
+        return found
+    }
+
+    @Test("a note asked for covers everything before, is signed, kept, copied and on record with the state's digest")
+    func asked() async throws {
+        try await withTemporaryDirectory { directory in
+            let copies = directory + "/copies"
+            _ = try runShell("mkdir \(copies)")
+            let registry = try open(options(directory + "/data", copy: copies))
+            for number in 1...5 { try await register(number, in: registry) }
+            let note = try await registry.signCheckpoint()
+            let key = try #require(registry.checkpointKey)
+            #expect(note.isSigned(by: key))
+            let checkpoint = try Checkpoint(text: note.text)
+            #expect(checkpoint.size == SequenceNumber(6))
+            #expect(
+                checkpoint.origin == "gov.local/hms/\(registry.registryID)/\(registry.epoch)"
+            )
+            let reader = try LogReader(directory: directory + "/data/log", stream: .log)
+            #expect(try reader.merkleRoot(at: checkpoint.size) == checkpoint.root)
+            let kept = String(decoding: try readFile(directory + "/data/checkpoint.note"), as: UTF8.self)
+            #expect(kept == note.rendered)
+            #expect(try directoryEntries(copies) == ["00000000000000000006.note", "registry.vkey"])
+            #expect(
+                String(decoding: try readFile(copies + "/registry.vkey"), as: UTF8.self) == "\(key)\n"
+            )
+            // Nothing new but its own record: the same note again.
+            #expect(try await registry.signCheckpoint() == note)
+            let recorded = try records(directory + "/data")
+            #expect(recorded.map(\.at) == [SequenceNumber(7)])
+            #expect(recorded[0].record.note == note)
+            var digest = try ViewDigest()
+            // Nothing that the digest is made of has changed since.
+            #expect(try registry.view.read { try digest.update($0) }.bytes == recorded[0].record.stateDigest)
+            registry.stop(reason: "test")
+        }
+    }
+
+    /// A life of a registry, from start to clean stop.
+    private func live(_ data: String, _ body: (ServiceRegistry) async throws -> Void) async throws {
+        let registry = try open(options(data))
+        try await body(registry)
+        registry.stop(reason: "test")
+    }
+
+    @Test("a clean stop is signed, what a crash left is signed at the next start, and each follows from the last")
+    func lives() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            try await live(data) { try await register(1, in: $0) }
+            let atStop = try records(data)
+            #expect(atStop.map(\.at) == [SequenceNumber(4)])
+            #expect(atStop.map(\.record.size) == [SequenceNumber(3)])
+            try await live(data) { registry in
+                #expect(registry.checkpoint == atStop[0].record.note)
+                try await register(2, in: registry)
+                _ = try await registry.signCheckpoint()
+                try await register(3, in: registry)
+                // As a crash leaves it: nothing signed since.
+                try copyTree(data, to: directory + "/crashed")
+            }
+            let all = try records(data)
+            #expect(all.map(\.record.size) == [3, 6, 9].map { SequenceNumber($0) })
+            try await live(directory + "/crashed") { registry in
+                try await eventually("the crash's end is signed") { try records(directory + "/crashed").count == 3 }
+            }
+            let afterCrash = try records(directory + "/crashed")
+            #expect(afterCrash.map(\.record.size).prefix(2) == [SequenceNumber(3), SequenceNumber(6)])
+            #expect(afterCrash[2].record.size >= SequenceNumber(8))
+            let reader = try LogReader(directory: data + "/log", stream: .log)
+            for (_, record) in all {
+                let key = try #require(record.noteKey)
+                #expect(try #require(record.note).isSigned(by: key))
+                #expect(try reader.merkleRoot(at: record.size).bytes == record.root)
+            }
+            #expect(Set(all.map(\.record.publicKey)).count == 1)
+        }
+    }
+
+    @Test("a log that was cut behind what was signed is not gone on with")
+    func cutLog() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            try await live(data) { try await register(1, in: $0) }
+            try copyTree(data, to: directory + "/older")
+            try await live(data) { try await register(2, in: $0) }
+            // Somebody puts the older log back, but not the note that was signed since.
+            _ = try runShell(
+                "cd \(directory); rm -r data/log data/view data/beats; cp -r older/log older/view older/beats data"
+            )
+            let error = #expect(throws: RegistryError.self) { _ = try open(options(data)) }
+            #expect(error?.message.contains("does not go on from the checkpoint of 7 events") == true)
+        }
+    }
+}
