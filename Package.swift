@@ -70,7 +70,8 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-regd",
         dependencies: [
-            "RegistryAPI", "Identity", "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            "RegistryAPI", "EventLog", "Identity", "Terminal",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
         ]
     ),

@@ -83,6 +83,14 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Heartbeats are kept this long, or so many bytes of them, or forever; decisions always are (default: 30d).",
+            valueName: "30d|10GB|forever"
+        )
+    )
+    var keepHeartbeats: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
             valueName: "megabytes"
         )
@@ -108,7 +116,7 @@ struct DaemonOptions: ParsableArguments {
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
             ("trust-domain", trustDomain), ("checkpoint-copy", checkpointCopy), ("snapshot-every", snapshotEvery),
             ("snapshot-keep", snapshotKeep),
-            ("snapshot-dir", snapshotDir), ("reserve", reserve),
+            ("snapshot-dir", snapshotDir), ("keep-heartbeats", keepHeartbeats), ("reserve", reserve),
             ("log-level", logLevel),
         ]
     }
