@@ -98,7 +98,7 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-regd",
         dependencies: [
-            "RegistryAPI", "Registry", "RegistryModel", "Identity", "Supervision", "Terminal",
+            "RegistryAPI", "EventLog", "Registry", "RegistryModel", "Identity", "Supervision", "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
         ]

@@ -7,7 +7,7 @@ public import RegistryModel
 /// Not thread safe: one owner.
 public final class BeatLog {
     private let log: SegmentedLog
-    private let directory: String
+    let directory: String
 
     /// - Parameter cleanStop: whether the last owner closed it.
     public static func open(
@@ -61,6 +61,13 @@ public final class BeatLog {
             count: count,
             sha256: try Self.digest(of: directory + "/" + SegmentFile.name(first))
         )
+    }
+
+    /// Removes a sealed segment, for good.
+    func remove(_ path: String, _ bytes: UInt64) throws(EventLogError) {
+        guard unlink(path) == 0 else { throw .system(.fileFailed, "can't remove", path) }
+        log.forgetSealed(bytes)
+        try DurableFile.syncDirectory(of: path, nil)
     }
 
     public func closeCleanly() throws(EventLogError) {

@@ -124,6 +124,11 @@ public struct LogReader {
         return .none
     }
 
+    /// When the last event of a sealed segment happened; nil for one that is not sealed.
+    func sealedTime(of first: SequenceNumber) throws -> Timestamp? {
+        try open(first).footer()?.footer.lastTime
+    }
+
     /// A piece of a segment's file, as it is.
     public func bytes(of first: SequenceNumber, at offset: UInt64, count: Int) throws -> [UInt8] {
         try open(first).bytes(at: offset, count: count)

@@ -273,6 +273,11 @@ public final class SegmentedLog: DurableLog {
         }
     }
 
+    /// A sealed segment is gone.
+    func forgetSealed(_ bytes: UInt64) {
+        sealedBytes -= min(bytes, sealedBytes)
+    }
+
     private func bytes(of segments: ArraySlice<SequenceNumber>) throws -> UInt64 {
         var total: UInt64 = 0
         for first in segments {

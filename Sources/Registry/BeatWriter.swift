@@ -23,6 +23,7 @@ final class BeatWriter: Sendable {
     private let sealed: @Sendable (BeatsSeal) -> Void
     private let failed: @Sendable (EventLogError) -> Void
     private let bytes: Atomic<UInt64>
+    private let retention: BeatRetention
 
     /// - Parameters:
     ///   - lastSequence: of the log: what a batch of beats follows.
@@ -31,6 +32,7 @@ final class BeatWriter: Sendable {
     init(
         clock: RegistryClock,
         bytesOnDisk: UInt64,
+        retention: BeatRetention,
         lastSequence: @escaping @Sendable () -> SequenceNumber,
         sealed: @escaping @Sendable (BeatsSeal) -> Void,
         failed: @escaping @Sendable (EventLogError) -> Void
@@ -40,6 +42,7 @@ final class BeatWriter: Sendable {
         self.sealed = sealed
         self.failed = failed
         self.bytes = Atomic(bytesOnDisk)
+        self.retention = retention
     }
 
     var bytesOnDisk: UInt64 {
@@ -102,6 +105,17 @@ final class BeatWriter: Sendable {
             if let seal = try log.seal() { sealed(seal) }
         } catch {
             failed(error)
+        }
+        thin(log, now)
+    }
+
+    /// Once an hour: with each sealed segment.
+    private func thin(_ log: BeatLog, _ now: Timestamp) {
+        do {
+            try log.retain(retention, now: now)
+            bytes.store(log.bytesOnDisk, ordering: .relaxed)
+        } catch {
+            failed(error as? EventLogError ?? EventLogError(.fileFailed, "old heartbeats can't be removed: \(error)"))
         }
     }
 }

@@ -56,13 +56,14 @@ struct RegistryOpening {
     private func openLog(_ mark: ViewMark?) throws -> (SegmentedLog, SegmentedLog.Recovery) {
         // What the view had applied was durable, whatever the log's own end says now.
         let applied = mark.flatMap(appliedByView) ?? .none
+        let signed = try signedThrough()
         let (log, recovery) = try SegmentedLog.open(
             directory: directory.log,
             identityIfNew: LogIdentity(
                 registryID: RegistryID(rawValue: .random(in: 1...(.max))),
                 epoch: Epoch(rawValue: .random(in: 1...(.max)))
             ),
-            knownDurable: max(applied, mark?.isClean == true ? mark?.sequence ?? .none : .none),
+            knownDurable: max(applied, signed, mark?.isClean == true ? mark?.sequence ?? .none : .none),
             cleanStop: mark?.isClean == true ? mark?.sequence : nil,
             options: options.logOptions
         )
@@ -74,6 +75,16 @@ struct RegistryOpening {
             notice(.info("\(recovery.rewrittenBatches) batches of the log's end written and synced again"))
         }
         return (log, recovery)
+    }
+
+    /// What the last checkpoint of this epoch covers was durable, too; a note that can't be read is the checkpointer's matter.
+    private func signedThrough() throws -> SequenceNumber {
+        guard let note = try? SignedNote(parsing: SmallFile.read(directory.checkpoint)),
+            let checkpoint = try? Checkpoint(text: note.text),
+            let identity = try LogReader(directory: directory.log, stream: .log).identity,
+            Checkpoint.epoch(ofOrigin: checkpoint.origin, registry: identity.registryID) == identity.epoch
+        else { return .none }
+        return checkpoint.size
     }
 
     /// A view that outlived a power cut may be torn, so only one of this boot has a say.

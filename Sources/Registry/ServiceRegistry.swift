@@ -1,4 +1,4 @@
-import EventLog
+public import EventLog
 public import MaterializedView
 public import RegistryModel
 import Synchronization
@@ -20,6 +20,7 @@ public final class ServiceRegistry: Sendable {
         /// How the log's root is signed; nil: it is not (a test's registry).
         public var checkpoints: CheckpointOptions?
         public var snapshots: SnapshotOptions
+        public var heartbeatsKept: BeatRetention
         /// Called while a view is brought up to a long log: the sequence reached, and the last.
         public var progress: @Sendable (UInt64, UInt64) -> Void
         /// Of the log of decisions: for tests, which make its files fail.
@@ -34,6 +35,7 @@ public final class ServiceRegistry: Sendable {
             clockSource: RegistryClock.Source = .system,
             checkpoints: CheckpointOptions? = nil,
             snapshots: SnapshotOptions = .init(),
+            heartbeatsKept: BeatRetention = .forever,
             progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
         ) {
             self.dataDirectory = dataDirectory
@@ -44,6 +46,7 @@ public final class ServiceRegistry: Sendable {
             self.clockSource = clockSource
             self.checkpoints = checkpoints
             self.snapshots = snapshots
+            self.heartbeatsKept = heartbeatsKept
             self.progress = progress
         }
     }
@@ -142,6 +145,7 @@ public final class ServiceRegistry: Sendable {
         beats = BeatWriter(
             clock: clock,
             bytesOnDisk: opened.beats.bytesOnDisk,
+            retention: options.heartbeatsKept,
             lastSequence: { log.lastSequence },
             sealed: { seal in
                 queue.enqueueUrgent(Submission(commands: [.record(.beatsSealed(seal))], actor: nil) { _ in })

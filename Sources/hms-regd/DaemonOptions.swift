@@ -118,6 +118,14 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Heartbeats are kept this long, or so many bytes of them, or forever; decisions always are (default: 30d).",
+            valueName: "30d|10GB|forever"
+        )
+    )
+    var keepHeartbeats: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Room kept free on the disk for the last writes, in MB; 0: none (default: 64).",
             valueName: "megabytes"
         )
@@ -161,8 +169,8 @@ struct DaemonOptions: ParsableArguments {
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),
             ("trust-domain", trustDomain), ("checkpoint-copy", checkpointCopy), ("snapshot-every", snapshotEvery),
-            ("snapshot-keep", snapshotKeep), ("snapshot-dir", snapshotDir), ("reserve", reserve),
-            ("log-level", logLevel), ("idle-exit", idleExit),
+            ("snapshot-keep", snapshotKeep), ("snapshot-dir", snapshotDir), ("keep-heartbeats", keepHeartbeats),
+            ("reserve", reserve), ("log-level", logLevel), ("idle-exit", idleExit),
         ]
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import EventLog
 import Glibc
 import Identity
 import Logging
@@ -31,6 +32,7 @@ struct DaemonSettings {
     private var idleExit: Duration?
     private var checkpointCopy: String?
     private var snapshots = SnapshotOptions()
+    private var heartbeatsKept = BeatRetention.age(.seconds(30 * 86_400))
     private var logLevel = Logger.Level.info
 
     private static let developmentIdleExit = Duration.seconds(600)
@@ -77,6 +79,7 @@ struct DaemonSettings {
             interval: try Self.duration(sources["snapshot-every"], 60_000...2_592_000_000),
             kept: Int(try Self.number(sources["snapshot-keep"], 1...100_000) ?? Double(snapshots.kept))
         )
+        if let kept = sources["keep-heartbeats"] { heartbeatsKept = try Self.retention(kept) }
         if let level = sources["log-level"] {
             guard let parsed = Logger.Level(rawValue: level.text) else {
                 throw Self.bad(level, "is none of trace, debug, info, notice, warning, error")
@@ -99,6 +102,7 @@ struct DaemonSettings {
                     copyDirectory: checkpointCopy
                 ),
                 snapshots: snapshots,
+                heartbeatsKept: heartbeatsKept,
                 progress: { done, total in
                     progress.update(done, of: total)
                     if done >= total { progress.finish() }
@@ -212,6 +216,19 @@ struct DaemonSettings {
             throw bad(value, "can't be written in: \(String(cString: strerror(errno)))")
         }
         return value.text
+    }
+
+    private static func retention(_ value: SettingSources.Value) throws -> BeatRetention {
+        if value.text == "forever" { return .forever }
+        let units: [(String, UInt64)] = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)]
+        for (unit, bytes) in units where value.text.hasSuffix(unit) {
+            guard let count = UInt64(value.text.dropLast(unit.count)), (1...100_000).contains(count) else { break }
+            return .bytes(count * bytes)
+        }
+        guard let age = DurationArgument(argument: value.text), age.milliseconds >= 3_600_000 else {
+            throw bad(value, "is neither an age of an hour or more (30d), nor a size (10GB), nor forever")
+        }
+        return .age(age.duration)
     }
 
     private static func duration(
