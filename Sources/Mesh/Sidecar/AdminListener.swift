@@ -86,17 +86,16 @@ private final class AdminExchange: RequestSink {
         case "/metrics": compute("text/plain; version=0.0.4") { Array(try await $0.metrics().utf8) }
         case "/healthz": answer(200, "text/plain", Array("ok\n".utf8))
         case "/readyz":
-            compute("text/plain", status: { $0 == Array("ready\n".utf8) ? 200 : 503 }) {
-                Array((await $0.isHealthy() ? "ready\n" : "not ready\n").utf8)
-            }
+            compute("text/plain", okay: "ready\n") { Array((await $0.isHealthy() ? "ready\n" : "not ready\n").utf8) }
         case "/tail": followLog()
         default: answer(404, "text/plain", Array("there are /status, /metrics, /healthz, /readyz and /tail\n".utf8))
         }
     }
 
+    /// - Parameter okay: the one body that is said with 200, others with 503; nil: all are.
     private func compute(
         _ type: String,
-        status: @escaping @Sendable ([UInt8]) -> Int = { _ in 200 },
+        okay: String? = nil,
         _ body: @escaping @Sendable (AdminListener.Answers) async throws -> [UInt8]
     ) {
         let answers = answers
@@ -105,7 +104,9 @@ private final class AdminExchange: RequestSink {
         promise.completeWithTask { try await body(answers) }
         promise.futureResult.whenComplete { result in
             switch result {
-            case .success(let bytes): bound.value.answer(status(bytes), type, bytes)
+            case .success(let bytes):
+                let isOkay = okay.map { Array($0.utf8) == bytes } ?? true
+                bound.value.answer(isOkay ? 200 : 503, type, bytes)
             case .failure(let error): bound.value.answer(500, "text/plain", Array("\(error)\n".utf8))
             }
         }

@@ -145,7 +145,7 @@ struct SidecarLoops: Sendable {
     }
 
     /// Does something on every loop, and does not wait for it.
-    func forEach(_ body: @escaping @Sendable (LoopState) -> Void) {
+    func onEach(_ body: @escaping @Sendable (LoopState) -> Void) {
         for state in states.values { state.eventLoop.execute { body(state.value) } }
     }
 

@@ -157,14 +157,14 @@ public final class Sidecar: Sendable {
     ) -> RegistryFeed.Outputs {
         RegistryFeed.Outputs(
             table: { table, changed in
-                loops.forEach { $0.data.update(table, changed: changed, now: .now()) }
+                loops.onEach { $0.data.update(table, changed: changed, now: .now()) }
             },
             denied: { denied in
                 guard condition.use(denied) else { return }
                 Task { try await credentials.apply() }
             },
             nearest: { service, names in
-                loops.forEach { $0.data.entry(of: service, now: .now()).nearest = names }
+                loops.onEach { $0.data.entry(of: service, now: .now()).nearest = names }
             },
             connection: { error in
                 condition.registryIs(connected: error == nil, now: WallClock.now())
@@ -214,12 +214,12 @@ public final class Sidecar: Sendable {
     private func sweep() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.sweeping)
-            loops.forEach { $0.sweep(now: .now()) }
+            loops.onEach { $0.sweep(now: .now()) }
             let unused = try? await loops.map { $0.data.unused(for: Self.unusedAge, now: .now()) }
             guard let names = unused.map({ $0.dropFirst().reduce(Set($0.first ?? [])) { $0.intersection($1) } }),
                 !names.isEmpty
             else { continue }
-            loops.forEach { $0.data.forget(Array(names)) }
+            loops.onEach { $0.data.forget(Array(names)) }
             await feed.remove(Array(names))
         }
     }
@@ -254,13 +254,13 @@ public final class Sidecar: Sendable {
         await registrar?.drain()
         let deadline = ContinuousClock.now + configuration.drainTime
         try? await Task.sleep(for: min(Self.farewell, configuration.drainTime))
-        loops.forEach { $0.beginDraining() }
+        loops.onEach { $0.beginDraining() }
         while ContinuousClock.now < deadline {
             let underWay = (try? await loops.map { $0.inbound.inFlight }.reduce(0, +)) ?? 0
             if underWay == 0 { break }
             try? await Task.sleep(for: .milliseconds(20))
         }
-        loops.forEach { $0.closeConnections() }
+        loops.onEach { $0.closeConnections() }
     }
 
     /// Deregisters and closes everything. Calls that the application still makes end here.
