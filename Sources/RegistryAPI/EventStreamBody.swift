@@ -8,12 +8,15 @@ struct EventStreamBody: Sendable {
     let registry: ServiceRegistry
     let services: WatchedServices
     let cursor: WatchCursor?
+    /// Whom to believe: told first. When that changes the connection ends, and the reader's next one begins with the new one.
+    let bundle: (trustDomain: String, pem: String)
 
     var response: Response {
+        let beginning = beginning
         let body = ResponseBody { writer in
             try await registry.withSubscription(to: services, resumingFrom: cursor) { subscription in
                 // The head goes out at once, whatever there is to say.
-                try await writer.write(ByteBuffer(staticString: ": watching\n\n"))
+                try await writer.write(beginning)
                 try await subscription.forEachBatch { batch in
                     try await writer.write(Self.encode(batch))
                 }
@@ -28,6 +31,18 @@ struct EventStreamBody: Sendable {
             ],
             body: body
         )
+    }
+
+    private var beginning: ByteBuffer {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("trustDomain", bundle.trustDomain)
+        json.member("pem", bundle.pem)
+        json.endObject()
+        var buffer = ByteBuffer(staticString: ": watching\n\nevent: bundle\ndata: ")
+        buffer.writeBytes(json.bytes)
+        buffer.writeStaticString("\n\n")
+        return buffer
     }
 
     /// Only the last event of a complete state carries an id: a reader that is cut off before it starts over.

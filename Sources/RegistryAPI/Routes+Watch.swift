@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Identity
 import Registry
 import RegistryModel
 
@@ -40,6 +41,11 @@ extension RegistryRoutes {
             }
             cursor = parsed
         }
-        return EventStreamBody(registry: registry, services: services, cursor: cursor).response
+        return EventStreamBody(
+            registry: registry,
+            services: services,
+            cursor: cursor,
+            bundle: (authority.trustDomain.description, try authority.bundle.pem)
+        ).response
     }
 }

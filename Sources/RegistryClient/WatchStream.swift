@@ -6,6 +6,8 @@ public import RegistryModel
 public enum WatchMessage: Sendable, Equatable {
     /// What was known is of another history: forget it.
     case reset
+    /// The roots to believe, PEM: first on every connection.
+    case bundle(pem: String)
     /// What is not to be believed any more, replacing what was known of that: serial numbers, and services whose
     /// certificates issued before a time are void.
     case denied(serials: Set<String>, services: [ServiceName: Timestamp])
@@ -174,6 +176,7 @@ extension WatchMessage {
         var service: ServiceName?
         var id: InstanceID?
         var policy: MeshPolicy?
+        var pem: String?
         var instances: [RegisteredInstance] = []
         if name == "denied" {
             self = try Self.denied(from: &json)
@@ -182,6 +185,7 @@ extension WatchMessage {
         try json.object { (json, member) throws(RegistryModelError) in
             switch member {
             case "service": service = try ServiceName(try json.string())
+            case "pem": pem = try json.string()
             case "id": id = try InstanceID(try json.string())
             case "policy": if !json.takeNull() { policy = try MeshPolicy(from: &json) }
             case "instance", "instances":
@@ -196,6 +200,10 @@ extension WatchMessage {
                 }
             default: try json.skip()
             }
+        }
+        if name == "bundle", let pem {
+            self = .bundle(pem: pem)
+            return
         }
         switch (name, service, id, instances.first) {
         case ("reset", _, _, _): self = .reset

@@ -56,6 +56,7 @@ struct WatchCommand: AsyncParsableCommand {
         let name: String
         switch message {
         case .reset: name = "reset"
+        case .bundle: name = "bundle"
         case .denied: name = "denied"
         case .service: name = "service"
         case .upsert: name = "upsert"
@@ -71,6 +72,7 @@ struct WatchCommand: AsyncParsableCommand {
         let now = style.dim(LocalTime.clock(unixSeconds: Wording.unixSeconds(WallClock.now())))
         switch message {
         case .reset: return "\(now) the registry has another history: everything follows anew\n"
+        case .bundle: return ""
         case .denied(let serials, let services):
             guard !serials.isEmpty || !services.isEmpty else { return "" }
             let parts = [

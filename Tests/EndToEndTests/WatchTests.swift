@@ -31,7 +31,7 @@ struct WatchTests {
             state.withLock { state in
                 switch message {
                 case .reset: state.instances = [:]
-                case .denied: break
+                case .denied, .bundle: break
                 case .service(let name, let instances, _):
                     state.wholeServices += 1
                     state.instances = state.instances.filter { $0.key.service != name }
@@ -105,9 +105,10 @@ struct WatchTests {
             _ = try daemon.request("DELETE", "/v1/services/a/instances/1")
             try await eventually("the removal") { watch.output.contains(#"{"event":"remove","service":"a","id":"1"}"#) }
             let lines = watch.output.split(separator: "\n")
-            #expect(lines.first == #"{"event":"denied","serials":[],"services":{}}"#)
+            #expect(lines.first?.hasPrefix(##"{"event":"bundle","trustDomain":"gov.local","pem":"-----BEGIN"##) == true)
+            #expect(lines.dropFirst().first == #"{"event":"denied","serials":[],"services":{}}"#)
             #expect(
-                lines.dropFirst().first?.hasPrefix(#"{"event":"service","service":"a","instances":[{"id":"1""#) == true
+                lines.dropFirst(2).first?.hasPrefix(#"{"event":"service","service":"a","instances":[{"id":"1""#) == true
             )
             try await watch.end(by: SIGINT)
             try await daemon.program.end()
