@@ -28,7 +28,7 @@ struct RoutingTable: Sendable {
     mutating func apply(_ message: WatchMessage, sequence: SequenceNumber) {
         self.sequence = sequence
         switch message {
-        case .denied: break
+        case .denied, .bundle: break
         // Every watched service follows whole; until then what was known is better than nothing.
         case .reset: break
         case .service(let name, let instances, let policy):

@@ -46,14 +46,12 @@ struct RegistryRoutes: Sendable {
             routes.addCheckpoint(to: router)
             routes.addHistory(to: router)
         }
-        if door == .operators {
-            routes.addSnapshots(to: router)
-            routes.addLog(to: router)
-        }
         if door == .operators || door == .tls {
             routes.addCertificates(to: router)
             routes.addTokens(to: router)
             routes.addIdentity(to: router)
+            routes.addSnapshots(to: router)
+            routes.addLog(to: router)
         }
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in

@@ -12,14 +12,14 @@ extension RegistryRoutes {
     /// The log's own files, to keep and verify a copy elsewhere: which segments there are, and their bytes through the last
     /// batch that is durable. A file only ever grows, so a copy goes on where it ended.
     func addLog(to router: Router<Context>) {
-        on(router, .get, "/v1/log") { _ in
+        on(router, .get, "/v1/log", for: .auditors) { _ in
             let log = registry.dataDirectory.log
             let through = registry.sequence
             return try await NIOThreadPool.singleton.runIfActive {
                 try Self.segments(of: try LogReader(directory: log, stream: .log), through: through)
             }
         }
-        on(router, .get, "/v1/log/:segment", parameters: ["offset"]) { request in
+        on(router, .get, "/v1/log/:segment", parameters: ["offset"], for: .auditors) { request in
             guard request.target.path.count == 3, let first = UInt64(request.target.path[2]),
                 let offset = UInt64(request.target.parameter("offset") ?? "0")
             else { throw ProblemDetails.badRequest("a segment is named by its first sequence, offset is a number") }

@@ -19,8 +19,7 @@ extension RegistryRoutes {
                 }
             }
             if let file, !file.hasPrefix("/") { throw ProblemDetails.badRequest("file must be an absolute path") }
-            let uid = request.header(HotPathHandler.peerHeader).flatMap { UInt32($0) } ?? 0
-            let taken = try await SnapshotTaker(registry: registry).take(file, actor: Actor(.uid(uid)))
+            let taken = try await SnapshotTaker(registry: registry).take(file, actor: request.peer.actor)
             var json = JSONWriter()
             Self.write(taken.path, taken.bytes, taken.manifest, to: &json)
             return Reply(status: 201, json: json)

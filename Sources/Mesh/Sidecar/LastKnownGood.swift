@@ -11,6 +11,8 @@ struct LastKnownGood: Sendable {
 
     var sequence = SequenceNumber.none
     var denied = DenyList()
+    /// PEM of the roots to believe; nil before the registry has said.
+    var bundle: String?
     var services: [ServiceName: Service] = [:]
 
     private static let mostBytes = 64 * 1_024 * 1_024
@@ -18,6 +20,7 @@ struct LastKnownGood: Sendable {
     mutating func apply(_ message: WatchMessage) {
         switch message {
         case .reset: break
+        case .bundle(let pem): bundle = pem
         case .denied(let serials, let services): denied = DenyList(serials: serials, services: services)
         case .service(let name, let instances, let policy):
             services[name] = Service(
@@ -46,6 +49,7 @@ struct LastKnownGood: Sendable {
         json.beginObject()
         for (service, before) in denied.services { json.member(service.description, before) }
         json.endObject()
+        if let bundle { json.member("bundle", bundle) }
         json.key("services")
         json.beginObject()
         for (name, service) in services {
@@ -78,6 +82,7 @@ struct LastKnownGood: Sendable {
                         let text = try json.string()
                         if let time = Timestamp(rfc3339: text) { read.denied.services[try ServiceName(name)] = time }
                     }
+                case "bundle": read.bundle = try json.string()
                 case "services":
                     try json.object { (json, name) throws(RegistryModelError) in
                         let service = try ServiceName(name)

@@ -12,6 +12,8 @@ actor RegistryFeed {
     struct Outputs: Sendable {
         var table: @Sendable (RoutingTable, Set<ServiceName>) -> Void
         var denied: @Sendable (DenyList) -> Void
+        /// PEM of the roots to believe.
+        var bundle: @Sendable (String) -> Void
         /// Names near one that the registry does not know.
         var nearest: @Sendable (ServiceName, [String]) -> Void
         /// nil: connected.
@@ -43,6 +45,7 @@ actor RegistryFeed {
     /// Begins with what was known last: the deny list at once, services when they are called.
     func start() {
         outputs.denied(known.denied)
+        if let bundle = known.bundle { outputs.bundle(bundle) }
         let messages = known.messages
         guard !messages.isEmpty else { return }
         for message in messages { table.apply(message, sequence: known.sequence) }
@@ -141,9 +144,14 @@ actor RegistryFeed {
 
     private func take(_ message: WatchMessage) {
         known.apply(message)
-        if case .denied = message {
+        switch message {
+        case .denied:
             outputs.denied(known.denied)
             return scheduleSave()
+        case .bundle(let pem):
+            outputs.bundle(pem)
+            return scheduleSave()
+        default: break
         }
         table.apply(message, sequence: message.sequence ?? table.sequence)
         known.sequence = table.sequence
@@ -184,7 +192,7 @@ actor RegistryFeed {
 extension WatchMessage {
     fileprivate var service: ServiceName? {
         switch self {
-        case .reset, .denied: nil
+        case .reset, .denied, .bundle: nil
         case .service(let name, _, _), .policy(let name, _): name
         case .upsert(let instance): instance.instance.key.service
         case .remove(let key): key.service
@@ -194,7 +202,7 @@ extension WatchMessage {
     /// The newest event that the message shows; nil where it shows none.
     fileprivate var sequence: SequenceNumber? {
         switch self {
-        case .reset, .denied, .policy, .remove: nil
+        case .reset, .denied, .bundle, .policy, .remove: nil
         case .service(_, let instances, _): instances.map(\.sequence).max()
         case .upsert(let instance): instance.sequence
         }

@@ -163,6 +163,9 @@ public final class Sidecar: Sendable {
                 guard condition.use(denied) else { return }
                 Task { try await credentials.apply() }
             },
+            bundle: { pem in
+                Task { if await credentials.identity.use(bundle: pem) { try await credentials.apply() } }
+            },
             nearest: { service, names in
                 loops.onEach { $0.data.entry(of: service, now: .now()).nearest = names }
             },

@@ -2,6 +2,7 @@ import Glibc
 import Identity
 import NIOCore
 import NIOPosix
+import RegistryClient
 import RegistryModel
 
 /// Why a sidecar can't start.

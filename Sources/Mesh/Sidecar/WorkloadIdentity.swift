@@ -84,6 +84,17 @@ actor WorkloadIdentity {
         }
     }
 
+    /// Takes the roots that the registry believes now.
+    ///
+    /// - Returns: whether they are others than before, and can be read.
+    func use(bundle pem: String) -> Bool {
+        guard let read = try? TrustBundle(pem: pem), read != bundle else { return false }
+        bundle = read
+        // Kept as well as may be: the watch says it again after a restart.
+        try? PrivateFile.write(pem, to: directory + "/bundle.pem")
+        return true
+    }
+
     /// How long until the next renewal is due.
     func wait(now: Timestamp) -> Duration {
         if lastFailure != nil { return Self.retry }
