@@ -48,6 +48,11 @@ struct DevCommand: AsyncParsableCommand {
                 "\(output.symbols.warning) this registry is not your own: registered with weight 0 (--join-traffic takes requests)"
             )
         }
+        if !manifest.mesh.usesMutualTLS {
+            output.note(
+                "\(output.symbols.warning) mtls: false is not obeyed: every call between sidecars is authenticated"
+            )
+        }
         let labels = ports.map { ports.count == 1 ? "app" : "app:\($0)" }
         let width = OutputPrefixer.width(of: labels)
         let signals = StopSignals()

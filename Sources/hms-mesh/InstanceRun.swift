@@ -35,7 +35,6 @@ struct InstanceRun: Sendable {
         }
         let began = ContinuousClock.now
         let keeping = Task { await sidecar.run() }
-        defer { keeping.cancel() }
         let folder = "\(plan.directory)/.hms/\(plan.manifest.service.name)-\(plan.port)"
         try writeFile(sidecar, folder)
         defer { unlink(folder + "/sidecar.json") }
@@ -44,7 +43,7 @@ struct InstanceRun: Sendable {
         do {
             child = try startApplication(sidecar)
         } catch let error as SupervisionError {
-            await sidecar.stop()
+            await stop(sidecar, keeping)
             throw CommandError(error.message, exitCode: ExitCode(error.shellCode))
         }
         facts.use(child: child?.pid)
@@ -54,7 +53,7 @@ struct InstanceRun: Sendable {
         }
         let ending = await ending(child, signals, facts)
         opening.cancel()
-        let code = await end(ending, sidecar, child, ran: ContinuousClock.now - began)
+        let code = await end(ending, sidecar, child, keeping, ran: ContinuousClock.now - began)
         screen.finish()
         return code
     }
@@ -121,13 +120,26 @@ struct InstanceRun: Sendable {
         return await iterator.next() ?? .signal(SIGTERM)
     }
 
-    private func end(_ ending: Ending, _ sidecar: Sidecar, _ child: ChildProcess?, ran: Duration) async -> Int32 {
+    /// What keeps the sidecar going ends first: nothing may be left for its event loops to do when they stop.
+    private func stop(_ sidecar: Sidecar, _ keeping: Task<Void, Never>) async {
+        keeping.cancel()
+        await keeping.value
+        await sidecar.stop()
+    }
+
+    private func end(
+        _ ending: Ending,
+        _ sidecar: Sidecar,
+        _ child: ChildProcess?,
+        _ keeping: Task<Void, Never>,
+        ran: Duration
+    ) async -> Int32 {
         let seconds = Double(ran.components.seconds) + Double(ran.components.attoseconds) / 1e18
         switch ending {
         case .application(let status):
             // What it started may live on in its group.
             await child?.stop()
-            await sidecar.stop()
+            await stop(sidecar, keeping)
             let words = "\(plan.commandText) \(status.words) after \(HumanText.duration(milliseconds: seconds * 1_000))"
             screen.mesh(
                 "\(status == .exited(0) ? symbols.done : symbols.wrong) \(words) \(symbols.separator) drained, deregistered"
@@ -139,7 +151,7 @@ struct InstanceRun: Sendable {
             )
             await sidecar.drain()
             let status = await child?.stop()
-            await sidecar.stop()
+            await stop(sidecar, keeping)
             screen.mesh(
                 "\(symbols.done) drained, deregistered\(status.map { " \(symbols.separator) \(plan.commandText) \($0.words)" } ?? "")"
             )
@@ -149,7 +161,7 @@ struct InstanceRun: Sendable {
                 "\(symbols.wrong) another instance of \(plan.configuration.service)/\(plan.configuration.instance) has taken over"
             )
             await child?.stop()
-            await sidecar.stop()
+            await stop(sidecar, keeping)
             return 1
         }
     }
