@@ -7,82 +7,103 @@ public struct EventSummary: Sendable {
     /// The service that it is about; nil where it is about the registry.
     public let service: ServiceName?
     public let instance: InstanceKey?
-    /// What happened, in a line.
-    public let text: String
+    private let event: EventKind
 
     public init(_ event: Event) {
-        let parts = Self.parts(event.kind)
-        kind = parts.kind
-        instance = parts.instance
-        service = parts.service ?? parts.instance?.service
-        text = parts.text
+        self.event = event.kind
+        let subject = Self.subject(of: event.kind)
+        kind = subject.kind
+        instance = subject.instance
+        service = subject.service ?? subject.instance?.service
     }
 
-    private typealias Parts = (kind: String, service: ServiceName?, instance: InstanceKey?, text: String)
+    private typealias Subject = (kind: String, service: ServiceName?, instance: InstanceKey?)
 
-    private static func parts(_ kind: EventKind) -> Parts {
+    private static func subject(of kind: EventKind) -> Subject {
         switch kind {
-        case .instanceRegistered(let instance, let health):
-            let version = instance.version.isEmpty ? "" : ", version \(instance.version)"
-            return ("instance_registered", nil, instance.key, "registered at \(instance.endpoint), \(health)\(version)")
-        case .instanceDeregistered(let key, _, let cause):
-            return ("instance_deregistered", nil, key, "deregistered: \(cause)")
-        case .instanceDraining(let key, _): return ("instance_draining", nil, key, "draining")
-        case .healthChanged(let change):
-            let detail = change.detail.isEmpty ? "" : " (\(change.detail))"
-            return (
-                "health_changed", nil, change.key, "\(change.from) → \(change.to): \(change.cause)\(detail)"
-            )
-        case .servicePolicySet(let name, let policy):
-            var json = JSONWriter()
-            policy.write(to: &json)
-            return ("service_policy_set", name, nil, "policy \(String(decoding: json.bytes, as: UTF8.self))")
-        case .servicePolicyRemoved(let name): return ("service_policy_removed", name, nil, "policy removed")
-        case .externalServiceAdded(let instance):
-            return ("external_service_added", nil, instance.key, "external: \(instance.externalURL ?? "")")
-        case .externalServiceRemoved(let name):
-            return ("external_service_removed", name, nil, "external service removed")
-        default: return registryParts(kind)
+        case .instanceRegistered(let instance, _): ("instance_registered", nil, instance.key)
+        case .instanceDeregistered(let key, _, _): ("instance_deregistered", nil, key)
+        case .instanceDraining(let key, _): ("instance_draining", nil, key)
+        case .healthChanged(let change): ("health_changed", nil, change.key)
+        case .servicePolicySet(let name, _): ("service_policy_set", name, nil)
+        case .servicePolicyRemoved(let name): ("service_policy_removed", name, nil)
+        case .externalServiceAdded(let instance): ("external_service_added", nil, instance.key)
+        case .externalServiceRemoved(let name): ("external_service_removed", name, nil)
+        case .heartbeats: ("heartbeats", nil, nil)
+        case .beatsSealed: ("beats_sealed", nil, nil)
+        case .registryStarted: ("registry_started", nil, nil)
+        case .registryStopped: ("registry_stopped", nil, nil)
+        case .clockStepped: ("clock_stepped", nil, nil)
+        case .protectionStarted: ("protection_started", nil, nil)
+        case .protectionEnded: ("protection_ended", nil, nil)
+        case .guardOverridden: ("operator_override", nil, nil)
+        case .certificateIssued(let certificate): ("certificate_issued", service(of: certificate), nil)
+        case .certificateRevoked(let revocation):
+            if case .service(let name) = revocation.subject {
+                ("certificate_revoked", name, nil)
+            } else {
+                ("certificate_revoked", nil, nil)
+            }
+        case .checkpointed: ("checkpointed", nil, nil)
+        case .registryRestored: ("registry_restored", nil, nil)
+        case .snapshotTaken: ("snapshot_taken", nil, nil)
+        case .unknown: ("unknown", nil, nil)
         }
     }
 
-    private static func registryParts(_ kind: EventKind) -> Parts {
-        switch kind {
-        case .heartbeats(let beats): return ("heartbeats", nil, nil, "\(beats.count) heartbeats")
-        case .beatsSealed(let seal):
-            return ("beats_sealed", nil, nil, "\(seal.count) heartbeats sealed, batches \(seal.first) to \(seal.last)")
-        case .registryStarted(let version, let clean):
-            return (
-                "registry_started", nil, nil, "registry \(version) started after \(clean ? "a clean stop" : "a crash")"
-            )
-        case .registryStopped(let reason): return ("registry_stopped", nil, nil, "registry stopped: \(reason)")
-        case .clockStepped(let from, let to):
-            return ("clock_stepped", nil, nil, "the clock was set from \(from.utcText) to \(to.utcText)")
-        case .protectionStarted(let report): return ("protection_started", nil, nil, "guard on: \(report.why)")
-        case .protectionEnded(let report): return ("protection_ended", nil, nil, "guard off: \(report.why)")
-        case .guardOverridden(let word):
-            return ("operator_override", nil, nil, word == .release ? "guard released" : "guard held")
+    /// `spiffe://gov.local/svc/billing` is about `billing`.
+    private static func service(of certificate: CertificateRecord) -> ServiceName? {
+        let parts = certificate.spiffeID.split(separator: "/")
+        guard parts.count == 4, parts[2] == "svc" else { return nil }
+        return try? ServiceName(String(parts[3]))
+    }
+
+    /// What happened, in a line.
+    public var text: String {
+        switch event {
+        case .instanceRegistered(let instance, let health):
+            let version = instance.version.isEmpty ? "" : ", version \(instance.version)"
+            return "registered at \(instance.endpoint), \(health)\(version)"
+        case .instanceDeregistered(_, _, let cause): return "deregistered: \(cause)"
+        case .instanceDraining: return "draining"
+        case .healthChanged(let change):
+            let detail = change.detail.isEmpty ? "" : " (\(change.detail))"
+            return "\(change.from) → \(change.to): \(change.cause)\(detail)"
+        case .servicePolicySet(_, let policy):
+            var json = JSONWriter()
+            policy.write(to: &json)
+            return "policy \(String(decoding: json.bytes, as: UTF8.self))"
+        case .servicePolicyRemoved: return "policy removed"
+        case .externalServiceAdded(let instance): return "external: \(instance.externalURL ?? "")"
+        case .externalServiceRemoved: return "external service removed"
         case .certificateIssued(let certificate):
-            let name = certificate.spiffeID.split(separator: "/").last.flatMap { try? ServiceName(String($0)) }
-            return (
-                "certificate_issued", name, nil,
-                "certificate \(certificate.serial) for \(certificate.spiffeID) until \(certificate.notAfter.utcText)"
-            )
+            return "certificate \(certificate.serial) for \(certificate.spiffeID) until \(certificate.notAfter.utcText)"
         case .certificateRevoked(let revocation):
             switch revocation.subject {
-            case .serial(let serial): return ("certificate_revoked", nil, nil, "certificate \(serial) revoked")
-            case .service(let name):
-                return ("certificate_revoked", name, nil, "certificates before \(revocation.before.utcText) revoked")
+            case .serial(let serial): return "certificate \(serial) revoked"
+            case .service: return "certificates before \(revocation.before.utcText) revoked"
             }
-        case .checkpointed(let record): return ("checkpointed", nil, nil, "checkpoint of \(record.size) events signed")
+        default: return registryText
+        }
+    }
+
+    /// The same of what is about the registry itself.
+    private var registryText: String {
+        switch event {
+        case .heartbeats(let beats): "\(beats.count) heartbeats"
+        case .beatsSealed(let seal): "\(seal.count) heartbeats sealed, batches \(seal.first) to \(seal.last)"
+        case .registryStarted(let version, let clean):
+            "registry \(version) started after \(clean ? "a clean stop" : "a crash")"
+        case .registryStopped(let reason): "registry stopped: \(reason)"
+        case .clockStepped(let from, let to): "the clock was set from \(from.utcText) to \(to.utcText)"
+        case .protectionStarted(let report): "guard on: \(report.why)"
+        case .protectionEnded(let report): "guard off: \(report.why)"
+        case .guardOverridden(let word): word == .release ? "guard released" : "guard held"
+        case .checkpointed(let record): "checkpoint of \(record.size) events signed"
         case .registryRestored(let record):
-            return (
-                "registry_restored", nil, nil,
-                "restored from \(record.source): history goes on behind \(record.sequence)"
-            )
-        case .snapshotTaken(let record):
-            return ("snapshot_taken", nil, nil, "snapshot \(record.file) of \(record.sequence) taken")
-        default: return ("unknown", nil, nil, "an event of a later version")
+            "restored from \(record.source): history goes on behind \(record.sequence)"
+        case .snapshotTaken(let record): "snapshot \(record.file) of \(record.sequence) taken"
+        default: "an event of a later version"
         }
     }
 }
