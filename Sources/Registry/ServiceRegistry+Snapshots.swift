@@ -30,7 +30,18 @@ extension ServiceRegistry {
     }
 
     /// Puts a snapshot on record.
-    public func record(_ snapshot: SnapshotRecord, actor: Actor) async throws {
-        _ = try await submit(.record(.snapshotTaken(snapshot)), actor: actor)
+    ///
+    /// - Parameter actor: who asked for it; nil: the registry's own schedule.
+    public func record(_ snapshot: SnapshotRecord, actor: Actor?) async throws {
+        let result = await withCheckedContinuation { continuation in
+            queue.enqueueUrgent(
+                Submission(commands: [.record(.snapshotTaken(snapshot))], actor: actor) { results in
+                    continuation.resume(
+                        returning: results.first ?? .failure(RegistryError(.stopping, "the registry is stopping"))
+                    )
+                }
+            )
+        }
+        _ = try result.get()
     }
 }

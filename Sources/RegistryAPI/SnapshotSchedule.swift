@@ -1,6 +1,5 @@
 import Logging
 import Registry
-import RegistryModel
 import Replay
 import ServiceLifecycle
 
@@ -25,8 +24,7 @@ struct SnapshotSchedule: Service {
     private func takeOne() async {
         let taker = SnapshotTaker(registry: registry)
         do {
-            // The registry's own act.
-            let taken = try await taker.take(nil, actor: Actor(.uid(0)))
+            let taken = try await taker.take(nil, actor: nil)
             try taker.prune(keeping: registry.options.snapshots.kept)
             logger.info(
                 "snapshot taken",

@@ -14,8 +14,10 @@ struct SnapshotTaker: Sendable {
         var manifest: SnapshotManifest
     }
 
-    /// - Parameter path: nil: a name of its own, in the registry's directory for them.
-    func take(_ path: String?, actor: Actor) async throws -> Taken {
+    /// - Parameters:
+    ///   - path: nil: a name of its own, in the registry's directory for them.
+    ///   - actor: who asked for it; nil: the schedule.
+    func take(_ path: String?, actor: Actor?) async throws -> Taken {
         guard registry.beginSnapshot() else {
             throw ProblemDetails(
                 code: "snapshot-running",
