@@ -44,6 +44,14 @@ public struct EventSummary: Sendable {
             } else {
                 ("certificate_revoked", nil, nil)
             }
+        case .tokenCreated(let token):
+            if case .service(let name) = token.subject {
+                ("token_created", name, nil)
+            } else {
+                ("token_created", nil, nil)
+            }
+        case .tokenUsed: ("token_used", nil, nil)
+        case .tokenRevoked: ("token_revoked", nil, nil)
         case .checkpointed: ("checkpointed", nil, nil)
         case .registryRestored: ("registry_restored", nil, nil)
         case .snapshotTaken: ("snapshot_taken", nil, nil)
@@ -87,6 +95,11 @@ public struct EventSummary: Sendable {
         }
     }
 
+    /// The first four bytes of a secret's hash: enough to tell tokens apart.
+    private static func shortHash(_ hash: [UInt8]) -> String {
+        hash.prefix(4).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
     /// The same of what is about the registry itself.
     private var registryText: String {
         switch event {
@@ -99,6 +112,10 @@ public struct EventSummary: Sendable {
         case .protectionStarted(let report): "guard on: \(report.why)"
         case .protectionEnded(let report): "guard off: \(report.why)"
         case .guardOverridden(let word): word == .release ? "guard released" : "guard held"
+        case .tokenCreated(let token):
+            "token \(Self.shortHash(token.hash)) made, \(token.uses) uses until \(token.expires.utcText)"
+        case .tokenUsed(let hash, let serial): "token \(Self.shortHash(hash)) used for certificate \(serial)"
+        case .tokenRevoked(let hash): "token \(Self.shortHash(hash)) revoked"
         case .checkpointed(let record): "checkpoint of \(record.size) events signed"
         case .registryRestored(let record):
             "restored from \(record.source): history goes on behind \(record.sequence)"
