@@ -47,9 +47,9 @@ struct AccessRecord {
     var isMutualTLS: Bool
     var isTLS: Bool
 
-    /// One line, newline and all.
+    /// One line without its newline.
     func line() -> [UInt8] {
-        var json = JSONWriter(reservingCapacity: 512)
+        var json = JSONWriter(reservingCapacity: 768)
         json.beginObject()
         json.member("time", time)
         json.member("direction", direction.rawValue)
@@ -86,7 +86,7 @@ struct AccessRecord {
         json.member("mtls", isMutualTLS ? "on" : "off")
         if !isMutualTLS, isTLS { json.member("tls", "on") }
         json.endObject()
-        return json.bytes + [UInt8(ascii: "\n")]
+        return json.bytes
     }
 }
 

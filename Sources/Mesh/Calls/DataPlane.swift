@@ -18,6 +18,7 @@ final class DataPlane {
     private(set) var table = RoutingTable()
     private var services: [ServiceName: ServiceEntry] = [:]
     private var pools: [Destination: ConnectionPool] = [:]
+    private var authorities: [String: ServiceName] = [:]
     /// Asks for a name that was not called before.
     private let subscribe: @Sendable (ServiceName) -> Void
 
@@ -38,6 +39,19 @@ final class DataPlane {
     }
 
     // MARK: Services
+
+    /// Authorities that were found to name a service, as they are written: the same few come again and again.
+    private static let mostAuthorities = 1_024
+
+    /// The service that an authority was found to name before.
+    func service(named authority: String) -> ServiceName? {
+        authorities[authority]
+    }
+
+    func note(_ authority: String, names service: ServiceName) {
+        if authorities.count >= Self.mostAuthorities { authorities.removeAll(keepingCapacity: true) }
+        authorities[authority] = service
+    }
 
     /// What this loop knows of a service; the first call adds it, and has the registry asked for it.
     func entry(of service: ServiceName, now: NIODeadline) -> ServiceEntry {

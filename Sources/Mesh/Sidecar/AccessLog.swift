@@ -107,6 +107,7 @@ final class AccessLog: Sendable {
 
         func append(_ record: AccessRecord) {
             pending.writeBytes(record.line())
+            pending.writeInteger(UInt8(ascii: "\n"))
             count += 1
             if pending.readableBytes >= AccessLog.gatheredBytes {
                 flush()

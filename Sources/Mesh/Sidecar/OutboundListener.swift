@@ -150,7 +150,7 @@ struct OutboundResolver: Sendable {
         _ fixedAuthority: String?
     ) -> (any RequestSink)? {
         let now = NIODeadline.now()
-        switch targets.resolve(head, listener: listener, fixedAuthority: fixedAuthority) {
+        switch resolve(head, plane, fixedAuthority) {
         case .service(let service, let target):
             let call = OutboundCall(
                 plane: plane,
@@ -186,6 +186,20 @@ struct OutboundResolver: Sendable {
             MeshError(.badRequest, "whom this request is for can't be told: \(why)").write(to: writer)
             return nil
         }
+    }
+
+    /// An origin form whose authority is known needs no second look.
+    private func resolve(_ head: RequestHead, _ plane: DataPlane, _ fixedAuthority: String?) -> CallTarget {
+        guard fixedAuthority == nil, head.block.hasPrefix(head.target, "/"),
+            let authority = head.authority.map(head.block.text) ?? head.block.value(.host)
+        else { return targets.resolve(head, listener: listener, fixedAuthority: fixedAuthority) }
+        if let service = plane.service(named: authority) { return .service(service, RequestTarget(path: head.target)) }
+        let target = targets.resolve(head, listener: listener)
+        // Where the listener itself is named, another field says which service is meant.
+        if case .service(let service, let request) = target, request.authority == nil {
+            plane.note(authority, names: service)
+        }
+        return target
     }
 
     /// `CONNECT label:port`: a call whose protocol the bytes inside tell.
