@@ -175,10 +175,12 @@ let targets: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "hms-regd", "hms-reg", "hms-replay", "hms-mesh", "RegistryClient", "RegistryModel", "Identity",
-            "Supervision", "Terminal",
-            "TestSupport",
+            "hms-regd", "hms-reg", "hms-replay", "hms-mesh", "Mesh", "RegistryClient", "RegistryModel", "Identity",
+            "Supervision", "Terminal", "TestSupport",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
         ]
     ),
 ]

@@ -23,6 +23,19 @@ struct RawAnswer: Sendable {
         return nil
     }
 
+    /// The body of an answer in chunks, put together; empty where they don't end as they should (RFC 9112 §7.1).
+    var unchunkedBody: String {
+        var rest = Substring(body).utf8
+        var whole: [UInt8] = []
+        while let end = rest.firstIndex(of: UInt8(ascii: "\r")), let size = Int(String(rest[..<end]) ?? "", radix: 16) {
+            rest = rest[end...].dropFirst(2)
+            if size == 0 { return String(decoding: whole, as: UTF8.self) }
+            whole += rest.prefix(size)
+            rest = rest.dropFirst(size + 2)
+        }
+        return ""
+    }
+
     /// - Parameter request: written whole, or as far as the other end takes it.
     static func of(_ request: String, socket path: String) throws -> RawAnswer {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
