@@ -9,9 +9,10 @@ struct Program: Sendable {
         var errors: String
     }
 
-    /// Beside the test's own executable.
+    /// Beside the test's own executable; a path is one of the system's programs.
     static func path(of name: String) -> String {
-        URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        guard !name.hasPrefix("/") else { return name }
+        return URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent(name).path
     }
 
