@@ -164,6 +164,10 @@ let targets: [Target] = [
             "hms-regd", "hms-reg", "hms-mesh", "RegistryClient", "RegistryModel", "Identity", "Supervision", "Terminal",
             "TestSupport",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            .product(name: "NIOHTTP2", package: "swift-nio-http2"),
         ]
     ),
 ]
