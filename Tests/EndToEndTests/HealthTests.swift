@@ -7,7 +7,7 @@ struct HealthTests {
     @Test("a silent instance becomes unhealthy, comes back with a beat, and is deregistered in the end")
     func oneInstance() async throws {
         try await withTemporaryDirectory { directory in
-            let daemon = try await Daemon.start(directory + "/data", ["--ttl", "1s", "--deregister-after", "1s"])
+            let daemon = try await Daemon.start(directory + "/data", ["--ttl", "1s", "--deregister-after", "4s"])
             _ = try daemon.request(
                 "PUT",
                 "/v1/services/a/instances/1",

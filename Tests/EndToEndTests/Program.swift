@@ -136,7 +136,7 @@ struct TimedOut: Error, CustomStringConvertible {
 /// Waits until something is so, looking every 10 ms, for at most `limit`.
 func eventually(
     _ what: String,
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(60),
     _ isSo: () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()

@@ -83,7 +83,7 @@ final class InboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         phase = .awaitingHead
         var added = AddedFields()
         if let caller { added.add("x-hms-caller", caller.id.description) }
-        added.add("x-hms-timeout-ms", String(max(1, (deadline - .now()).milliseconds)))
+        added.add("x-hms-timeout-ms", (deadline - .now()).timeoutHeader)
         if let header = trace.header { added.add("traceparent", header) }
         exchange.send(head: head, path: target, adding: added)
         for part in waiting { exchange.send(body: part) }

@@ -140,7 +140,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         var added = AddedFields()
         var target = target
         if current.externalURL == nil {
-            added.add("x-hms-timeout-ms", String(max(1, (deadline - now).milliseconds)))
+            added.add("x-hms-timeout-ms", (deadline - now).timeoutHeader)
         } else {
             target.authority = externalAuthority(current)
         }

@@ -75,10 +75,14 @@ public final class SidecarCaller: Sendable {
 /// Lets go of an answer that has no end.
 final class StreamHandle {
     fileprivate var exchange: HTTP1ClientHandler?
+    fileprivate var caller: CallerExchange?
+    fileprivate private(set) var isCancelled = false
 
     func cancel() {
+        isCancelled = true
         exchange?.cancel()
         exchange?.close()
+        caller?.fail("it was let go of")
     }
 }
 
@@ -119,8 +123,10 @@ final class CallerPool {
         _ handle: StreamHandle? = nil
     ) {
         let exchange = CallerExchange(promise, streaming)
+        handle?.caller = exchange
         while let handler = idle.popLast() {
             guard handler.isUsable, NIODeadline.now() - handler.idleSince < .seconds(30) else { continue }
+            handle?.exchange = handler
             return exchange.send(request, over: handler)
         }
         let setup = NIOLoopBound((exchange: exchange, request: request, handle: handle, pool: self), eventLoop: loop)
@@ -142,6 +148,7 @@ final class CallerPool {
             let (exchange, request, handle, _) = setup.value
             do {
                 let handler = try result.get().pipeline.syncOperations.handler(type: HTTP1ClientHandler.self)
+                if handle?.isCancelled == true { return handler.close() }
                 handle?.exchange = handler
                 exchange.send(request, over: handler)
             } catch {

@@ -268,6 +268,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             phase = .tunnel
             keepsAlive = false
             flush()
+            // What came before the answer may have stopped it.
+            setReading(true)
             if !isProcessing { process() }
         }
     }

@@ -2,7 +2,8 @@ import Identity
 import RegistryClient
 import RegistryModel
 
-/// Keeps the routing table: watches the services that this sidecar calls, and keeps what it was told on disk.
+/// Keeps the routing table: watches the services that this sidecar calls, and keeps what it was told on disk. Its own
+/// service is always among them: whoever only serves must hear of revocations too.
 actor RegistryFeed {
     static let mostServices = 512
     /// Names that are asked for together are watched together.
@@ -21,9 +22,10 @@ actor RegistryFeed {
     }
 
     private let registry: RegistryAddress
+    private let own: ServiceName
     private let path: String
     private let outputs: Outputs
-    private var names: Set<ServiceName> = []
+    private var names: Set<ServiceName>
     private var table = RoutingTable()
     private var known: LastKnownGood
     private var watch: Task<Void, Never>?
@@ -32,9 +34,13 @@ actor RegistryFeed {
     private(set) var isConnected = false
     private(set) var lostSince: Timestamp?
 
-    /// - Parameter path: of the file that keeps what was known last.
-    init(registry: RegistryAddress, path: String, outputs: Outputs) {
+    /// - Parameters:
+    ///   - own: the service that this sidecar stands beside.
+    ///   - path: of the file that keeps what was known last.
+    init(registry: RegistryAddress, own: ServiceName, path: String, outputs: Outputs) {
         self.registry = registry
+        self.own = own
+        names = [own]
         self.path = path
         self.outputs = outputs
         known = LastKnownGood.load(from: path) ?? LastKnownGood()
@@ -46,12 +52,12 @@ actor RegistryFeed {
     func start() {
         outputs.denied(known.denied)
         if let bundle = known.bundle { outputs.bundle(bundle) }
+        scheduleRestart()
         let messages = known.messages
         guard !messages.isEmpty else { return }
         for message in messages { table.apply(message, sequence: known.sequence) }
-        names = Set(known.services.keys.prefix(Self.mostServices))
+        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own])
         outputs.table(table, names)
-        scheduleRestart()
     }
 
     /// Adds a name to those that are watched.
@@ -62,7 +68,7 @@ actor RegistryFeed {
 
     /// What nobody calls any more.
     func remove(_ unused: [ServiceName]) {
-        let gone = names.intersection(unused)
+        let gone = names.intersection(unused).subtracting([own])
         guard !gone.isEmpty else { return }
         names.subtract(gone)
         for name in gone {
@@ -92,7 +98,6 @@ actor RegistryFeed {
 
     private func begin() {
         watch?.cancel()
-        guard !names.isEmpty else { return }
         let stream = WatchStream(address: registry, services: names.sorted())
         watch = Task {
             let (events, continuation) = AsyncStream<Event>.makeStream()
@@ -157,7 +162,9 @@ actor RegistryFeed {
         known.sequence = table.sequence
         guard let service = message.service else { return }
         outputs.table(table, [service])
-        if let routes = table.routes(of: service), !routes.isKnown { Task { await askNearest(service) } }
+        if service != own, let routes = table.routes(of: service), !routes.isKnown {
+            Task { await askNearest(service) }
+        }
         scheduleSave()
     }
 

@@ -69,6 +69,7 @@ public final class Sidecar: Sendable {
         let inbound = try await InboundListener.start(configuration, loops: loops)
         let feed = RegistryFeed(
             registry: configuration.registry,
+            own: configuration.service,
             path: configuration.stateDirectory + "/last-known-good.json",
             outputs: outputs(loops, condition, credentials)
         )

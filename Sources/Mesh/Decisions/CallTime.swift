@@ -1,37 +1,7 @@
 import NIOCore
 
-/// When a call must have its answer, and how that is told from hop to hop.
-struct Deadline: Sendable, Hashable, Comparable {
-    let time: NIODeadline
-
-    /// What is left, in milliseconds: `x-hms-timeout-ms: 800`.
-    static let header = "x-hms-timeout-ms"
-    /// gRPC's own (gRPC over HTTP/2, "Timeout"): `grpc-timeout: 800m`.
-    static let grpcHeader = "grpc-timeout"
-
-    init(_ time: NIODeadline) {
-        self.time = time
-    }
-
-    init(after amount: TimeAmount, now: NIODeadline) {
-        time = now + amount
-    }
-
-    static func < (lhs: Deadline, rhs: Deadline) -> Bool {
-        lhs.time < rhs.time
-    }
-
-    /// Of those that there are; nil where there is none.
-    static func earliest(_ deadlines: Deadline?...) -> Deadline? {
-        deadlines.compactMap { $0 }.min()
-    }
-
-    /// Zero when it is over.
-    func remaining(now: NIODeadline) -> TimeAmount {
-        max(time - now, .zero)
-    }
-}
-
+/// How a call's time is told from hop to hop: `x-hms-timeout-ms: 800`, and gRPC's own `grpc-timeout: 800m` (gRPC over HTTP/2,
+/// "Timeout").
 extension TimeAmount {
     /// Longer than any call: what a header may ask for at most, so that no sum overflows.
     private static let longestTimeout = TimeAmount.hours(24 * 365)
@@ -44,7 +14,7 @@ extension TimeAmount {
 
     /// Whole milliseconds, rounded down: the next hop must not have more time than there is.
     var timeoutHeader: String {
-        String(max(0, nanoseconds / 1_000_000))
+        String(max(1, nanoseconds / 1_000_000))
     }
 
     /// From `grpc-timeout`: 1 to 8 digits and a unit of `HMSmun`; nil where it is anything else.
@@ -62,16 +32,6 @@ extension TimeAmount {
         default: return nil
         }
         self = min(amount, Self.longestTimeout)
-    }
-
-    /// In the finest unit that 8 digits hold, rounded down.
-    var grpcTimeout: String {
-        var count = max(0, nanoseconds)
-        for (unit, next) in [("n", 1_000), ("u", 1_000), ("m", 1_000), ("S", 60), ("M", 60)] as [(String, Int64)] {
-            if count < 100_000_000 { return "\(count)\(unit)" }
-            count /= next
-        }
-        return "\(count)H"
     }
 
     private static func digits(_ bytes: some Collection<UInt8>, atMost limit: Int) -> Int64? {

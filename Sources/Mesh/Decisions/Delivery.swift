@@ -8,8 +8,6 @@ enum Delivery: String, Sendable, CustomStringConvertible {
     /// Nobody can tell: only what is repeatable may be sent again.
     case unknown
 
-    static let header = "x-hms-delivered"
-
     var description: String {
         rawValue
     }

@@ -38,8 +38,6 @@ enum MeshErrorCode: String, Sendable, CaseIterable, CustomStringConvertible {
         case app
     }
 
-    static let header = "x-hms-error"
-
     var description: String {
         rawValue
     }
