@@ -11,6 +11,15 @@ extension LMDBRecordStore {
         try putIdentity(IdentityRow.key(certificate: certificate.serial), IdentityRow.encode(certificate))
     }
 
+    public func certificates(ofLineage lineage: [UInt8]) throws(ViewError) -> [CertificateRecord] {
+        var found: [CertificateRecord] = []
+        try identities(.certificate) { (key, bytes) throws(ViewError) in
+            let certificate = try IdentityRow.certificate(key, bytes)
+            if certificate.lineage == lineage { found.append(certificate) }
+        }
+        return found
+    }
+
     public func revocation(_ subject: Revocation.Subject) throws(ViewError) -> Revocation? {
         try identity(IdentityRow.key(subject)) { (key, bytes) throws(ViewError) in
             try IdentityRow.revocation(key, bytes)
@@ -31,6 +40,12 @@ extension LMDBRecordStore {
         try putIdentity(IdentityRow.key(token: token.hash), IdentityRow.encode(token))
     }
 
+    public func tokenCount() throws(ViewError) -> Int {
+        var count = 0
+        try identities(.token) { (_, _) throws(ViewError) in count += 1 }
+        return count
+    }
+
     public mutating func removeLapsedIdentities(before time: Timestamp) throws(ViewError) {
         var lapsed: [[UInt8]] = []
         try converting {
@@ -40,6 +55,22 @@ extension LMDBRecordStore {
             }
         }
         for key in lapsed { try removeIdentity(key) }
+    }
+
+    /// Every row of a kind, in order of keys.
+    private func identities(
+        _ kind: IdentityRow.Kind,
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(ViewError) -> Void
+    ) throws(ViewError) {
+        try converting {
+            try [kind.rawValue].withUnsafeBytes { start in
+                try access.scan(databases.identities, from: start) { key, value in
+                    guard key.first == kind.rawValue else { return false }
+                    try body(key, value)
+                    return true
+                }
+            }
+        }
     }
 
     private func identity<R>(

@@ -52,7 +52,7 @@ public enum CertificateGrounds: Sendable, Equatable {
     /// A join token, shown from an address at a time.
     case token(hash: [UInt8], host: String, at: Timestamp)
     /// The valid certificate that is renewed; the handshake proved its key.
-    case renewal
+    case renewal(at: Timestamp)
     /// A lapsed certificate whose key signed the request.
     case rejoin(at: Timestamp, window: Duration)
 }

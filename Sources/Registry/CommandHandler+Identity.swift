@@ -15,9 +15,22 @@ extension CertificateRecord {
     fileprivate var service: ServiceName? {
         spiffeID.firstRange(of: "/svc/").flatMap { try? ServiceName(String(spiffeID[$0.upperBound...])) }
     }
+
+    /// Who it was stays as it was.
+    fileprivate mutating func follow(_ previous: CertificateRecord, on grounds: Grounds) {
+        self.grounds = grounds
+        lineage = previous.lineage
+        role = previous.role
+    }
 }
 
 extension CommandHandler {
+    /// Tokens on record at most, those that are over among them until they are forgotten.
+    static let tokens = 10_000
+
+    private static let joinAnew = "join anew with a token"
+
+    /// Signed it is already: this says whether it goes on record, and so out.
     func issue<Store: RecordStore>(
         _ certificate: CertificateRecord,
         _ grounds: CertificateGrounds,
@@ -31,14 +44,20 @@ extension CommandHandler {
             try check(try store.token(hash), for: certificate, host, now)
             certificate.grounds = .token
             events.append(.tokenUsed(hash: hash, serial: certificate.serial))
-        case .renewal:
-            certificate.grounds = .renewal
-            try checkNotRevoked(try store.certificate(certificate.previous), store)
+        case .renewal(let now):
+            let previous = try predecessor(of: certificate, store)
+            guard now <= previous.notAfter else {
+                throw RegistryError(
+                    .notAllowed,
+                    "that certificate ended at \(previous.notAfter): it is not renewed",
+                    hint: "rejoin by proof of its key, or \(Self.joinAnew)"
+                )
+            }
+            certificate.follow(previous, on: .renewal)
         case .rejoin(let now, let window):
-            certificate.grounds = .rejoin
-            let lapsed = try store.certificate(certificate.previous)
-            try checkNotRevoked(lapsed, store)
-            try checkMayRejoin(lapsed, now, window)
+            let lapsed = try predecessor(of: certificate, store)
+            try checkMayRejoin(lapsed, for: certificate, now, window, store)
+            certificate.follow(lapsed, on: .rejoin)
         }
         return Decision(events: events + [.certificateIssued(certificate)], reply: .done)
     }
@@ -49,7 +68,8 @@ extension CommandHandler {
         _ host: String,
         _ now: Timestamp
     ) throws(RegistryError) {
-        guard let token, !token.isRevoked else { throw .badToken("is unknown here, or was revoked") }
+        guard let token else { throw .badToken("is unknown here: another registry's, or forgotten since its end") }
+        guard !token.isRevoked else { throw .badToken("was revoked") }
         guard token.expires > now else { throw .badToken("ended at \(token.expires)") }
         guard token.used < token.uses else { throw .badToken("has been used already") }
         if !token.from.isEmpty, IPRange(token.from)?.contains(host) != true {
@@ -67,34 +87,75 @@ extension CommandHandler {
         }
     }
 
-    private func checkNotRevoked<Store: RecordStore>(_ certificate: CertificateRecord?, _ store: Store) throws {
-        guard let certificate else { return }
-        let serial = try store.revocation(.serial(certificate.serial))
-        let service = try certificate.service.flatMap { try store.revocation(.service($0)) }
-        guard serial == nil, service.map({ certificate.notAfter <= $0.until }) != true else {
+    /// The certificate that another one is to follow: on record, of the same name, and not revoked.
+    private func predecessor<Store: RecordStore>(
+        of certificate: CertificateRecord,
+        _ store: Store
+    ) throws -> CertificateRecord {
+        guard let previous = try store.certificate(certificate.previous) else {
+            throw RegistryError(.unknownCertificate, "no such certificate is on record", hint: Self.joinAnew)
+        }
+        guard previous.spiffeID == certificate.spiffeID else {
+            throw RegistryError(
+                .notAllowed,
+                "the certificate is of \(previous.spiffeID), not of \(certificate.spiffeID)"
+            )
+        }
+        let serial = try store.revocation(.serial(previous.serial))
+        let service = try previous.service.flatMap { try store.revocation(.service($0)) }
+        guard serial == nil, service.map({ previous.notAfter <= $0.until }) != true else {
             throw RegistryError(
                 .callerRevoked,
-                "the certificate of \(certificate.spiffeID) was revoked",
-                hint: "join anew with a token"
+                "the certificate of \(previous.spiffeID) was revoked",
+                hint: Self.joinAnew
+            )
+        }
+        return previous
+    }
+
+    /// After its end, within the window, and only by the last of its line. Asked again for the same new key it is the same
+    /// rejoining, whose answer was lost.
+    private func checkMayRejoin<Store: RecordStore>(
+        _ lapsed: CertificateRecord,
+        for certificate: CertificateRecord,
+        _ now: Timestamp,
+        _ window: Duration,
+        _ store: Store
+    ) throws {
+        guard lapsed.notAfter < now else {
+            throw RegistryError(
+                .notAllowed,
+                "that certificate is good until \(lapsed.notAfter): there is nothing to rejoin",
+                hint: "renew it: show it on the connection"
+            )
+        }
+        guard now.since(lapsed.notAfter) <= window else {
+            throw RegistryError(
+                .notAllowed,
+                "that certificate ended at \(lapsed.notAfter): too long ago",
+                hint: Self.joinAnew
+            )
+        }
+        guard lapsed.isSpent else { return }
+        let successors = try store.certificates(ofLineage: lapsed.lineage).filter { $0.previous == lapsed.serial }
+        guard successors.contains(where: { $0.keyHash == certificate.keyHash }) else {
+            throw RegistryError(
+                .notAllowed,
+                "another certificate was issued in the place of that one already",
+                hint: Self.joinAnew
             )
         }
     }
 
-    private func checkMayRejoin(
-        _ lapsed: CertificateRecord?,
-        _ now: Timestamp,
-        _ window: Duration
-    ) throws(RegistryError) {
-        let hint = "join anew with a token"
-        guard let lapsed else {
-            throw RegistryError(.unknownCertificate, "no such certificate is on record", hint: hint)
+    func createToken<Store: RecordStore>(_ token: TokenRecord, _ store: Store) throws -> Decision {
+        guard try store.tokenCount() < Self.tokens else {
+            throw RegistryError(
+                .tooManyTokens,
+                "there are \(Self.tokens) join tokens on record, the most there may be",
+                hint: "one is forgotten a week after its end; --uses N makes one do for many"
+            )
         }
-        guard now.since(lapsed.notAfter) <= window else {
-            throw RegistryError(.notAllowed, "that certificate ended at \(lapsed.notAfter): too long ago", hint: hint)
-        }
-        guard !lapsed.isSpent else {
-            throw RegistryError(.notAllowed, "that certificate has been used to rejoin already", hint: hint)
-        }
+        return Decision(events: [.tokenCreated(token)], reply: .done)
     }
 
     func revokeToken<Store: RecordStore>(_ hash: [UInt8], _ store: Store) throws -> Decision {
@@ -108,20 +169,26 @@ extension CommandHandler {
         guard instance.keyLineage == lineage else { throw RegistryError.notYours(key) }
     }
 
-    /// Of one certificate: it must be on record, and is denied until its own end.
+    /// Of one certificate: it must be on record, and is denied until its own end. So is everything of its line, or whoever
+    /// has one of its keys would go on with what it was renewed from or to.
     func revoke<Store: RecordStore>(_ revocation: Revocation, _ store: Store) throws -> Decision {
-        var revocation = revocation
-        if case .serial(let serial) = revocation.subject {
-            guard let certificate = try store.certificate(serial) else {
-                throw RegistryError(
-                    .unknownCertificate,
-                    "no certificate \(serial.prefix(64)) is on record",
-                    hint: "hms-reg cert list"
-                )
-            }
-            revocation.until = certificate.notAfter
-            guard try store.revocation(revocation.subject) == nil else { return .nothing(.done) }
+        guard case .serial(let serial) = revocation.subject else {
+            return Decision(events: [.certificateRevoked(revocation)], reply: .done)
         }
-        return Decision(events: [.certificateRevoked(revocation)], reply: .done)
+        guard let certificate = try store.certificate(serial) else {
+            throw RegistryError(
+                .unknownCertificate,
+                "no certificate \(serial.prefix(64)) is on record",
+                hint: "hms-reg cert list"
+            )
+        }
+        var events: [EventKind] = []
+        for member in try store.certificates(ofLineage: certificate.lineage) {
+            let subject = Revocation.Subject.serial(member.serial)
+            guard try store.revocation(subject) == nil else { continue }
+            let denied = Revocation(subject: subject, before: revocation.before, until: member.notAfter)
+            events.append(.certificateRevoked(denied))
+        }
+        return Decision(events: events, reply: .done)
     }
 }

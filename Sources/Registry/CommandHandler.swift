@@ -45,7 +45,7 @@ struct CommandHandler: Sendable {
         case .issueCertificate(let certificate, let grounds):
             return try issue(certificate, grounds, store)
         case .createToken(let token):
-            return Decision(events: [.tokenCreated(token)], reply: .done)
+            return try createToken(token, store)
         case .revokeToken(let hash):
             return try revokeToken(hash, store)
         case .owned(let command, let lineage):

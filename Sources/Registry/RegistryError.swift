@@ -15,6 +15,7 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         public static let notAllowed = Code(description: "not-allowed")
         /// A join token that is unknown, used up, at its end, or for something else.
         public static let badToken = Code(description: "bad-token")
+        public static let tooManyTokens = Code(description: "too-many-tokens")
         public static let callerRevoked = Code(description: "caller-revoked")
         /// A newer incarnation has taken the instance over, or the ETag is of another epoch.
         public static let superseded = Code(description: "superseded")

@@ -146,6 +146,7 @@ struct ProblemDetails: Error, Sendable {
         case .callerRevoked: (403, "Revoked")
         case .superseded: (412, "Superseded")
         case .tooManyInstances: (422, "Too many instances")
+        case .tooManyTokens: (422, "Too many tokens")
         case .overloaded: (503, "Overloaded")
         case .stopping: (503, "Stopping")
         case .viewFailed: (503, "View failed")

@@ -47,7 +47,8 @@ extension RegistryRoutes {
         guard body.role == nil || body.role == certificate.role else {
             throw ProblemDetails.notAllowed("a renewal keeps the role that the certificate has")
         }
-        return try await answer(body, certificate.role, .renewal, certificate.record, request)
+        let grounds = CertificateGrounds.renewal(at: registry.now().time)
+        return try await answer(body, certificate.role, grounds, certificate.record, request)
     }
 
     private func rejoin(

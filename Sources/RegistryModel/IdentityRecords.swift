@@ -14,7 +14,7 @@ public struct CertificateRecord: Sendable, Equatable {
     public var grounds = Grounds.operatorsAct
     /// Serial number of the certificate that it follows; empty for a first one.
     public var previous = ""
-    /// It has been followed by proof of its key after its end: that can be done once.
+    /// It has been followed, by a renewal or by proof of its key after its end: nobody rejoins by it any more.
     public var isSpent = false
 
     /// Why it was issued.

@@ -161,9 +161,9 @@ public enum Projection {
         _ store: inout Store
     ) throws(Store.Failure) {
         try store.put(certificate)
-        guard certificate.grounds == .rejoin, var lapsed = try store.certificate(certificate.previous) else { return }
-        lapsed.isSpent = true
-        try store.put(lapsed)
+        guard !certificate.previous.isEmpty, var previous = try store.certificate(certificate.previous) else { return }
+        previous.isSpent = true
+        try store.put(previous)
     }
 
     private static func setPolicy<Store: RecordStore>(

@@ -127,11 +127,14 @@ public protocol RecordStore {
     /// By serial number.
     func certificate(_ serial: String) throws(Failure) -> CertificateRecord?
     mutating func put(_ certificate: CertificateRecord) throws(Failure)
+    /// All that go back to one first key, in order of serial numbers.
+    func certificates(ofLineage lineage: [UInt8]) throws(Failure) -> [CertificateRecord]
     func revocation(_ subject: Revocation.Subject) throws(Failure) -> Revocation?
     mutating func put(_ revocation: Revocation) throws(Failure)
     /// By the hash of its secret.
     func token(_ hash: [UInt8]) throws(Failure) -> TokenRecord?
     mutating func put(_ token: TokenRecord) throws(Failure)
+    func tokenCount() throws(Failure) -> Int
     /// Forgets certificates, revocations and tokens that ended before `time`.
     mutating func removeLapsedIdentities(before time: Timestamp) throws(Failure)
 

@@ -88,6 +88,10 @@ public final class InMemoryRecordStore: RecordStore {
         certificatesBySerial[certificate.serial] = certificate
     }
 
+    public func certificates(ofLineage lineage: [UInt8]) throws(Never) -> [CertificateRecord] {
+        certificates.filter { $0.lineage == lineage }
+    }
+
     public func revocation(_ subject: Revocation.Subject) throws(Never) -> Revocation? {
         revocationsBySubject[subject]
     }
@@ -111,6 +115,10 @@ public final class InMemoryRecordStore: RecordStore {
     public func put(_ token: TokenRecord) throws(Never) {
         touched.insert(.registry)
         tokensByHash[token.hash] = token
+    }
+
+    public func tokenCount() throws(Never) -> Int {
+        tokensByHash.count
     }
 
     public func registry() throws(Never) -> RegistryRecord {

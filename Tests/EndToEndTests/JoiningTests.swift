@@ -51,6 +51,14 @@ struct JoiningTests {
             let elsewhere = JoinToken.random(address: address.authority, rootKeyHash: Array(repeating: 1, count: 32))
             #expect(await join(elsewhere, as: "billing") == "untrusted-registry")
 
+            let once = try await token(["--service", "billing"])
+            let outcomes = await withTaskGroup(of: String.self) { group in
+                for _ in 0..<8 { group.addTask { await join(once, as: "billing") } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(outcomes.filter { $0 == "allowed" }.count == 1, "\(outcomes)")
+            #expect(outcomes.filter { $0 == "bad-token" }.count == 7, "\(outcomes)")
+
             let revoked = try await token(["--service", "billing", "--uses", "5"])
             let list = try await tls.daemon.reg("token", "list", "--json").output
             let id = hexadecimal(revoked.hash.prefix(8))
@@ -92,24 +100,25 @@ struct JoiningTests {
         }
     }
 
-    @Test("a lapsed identity rejoins once by its old key, and not after the window or a revocation")
-    func rejoining() async throws {
+    @Test("nobody rejoins by what has not lapsed or another's key; a revocation takes along what was renewed")
+    func revocation() async throws {
         try await withTemporaryDirectory { directory in
             let tls = try await TLSDaemon.start(directory)
             let address = try tls.address
             let first = try await tls.join("billing")
-            // Not lapsed, but its key is proven all the same.
-            let again = try await first.rejoined(at: address)
-            #expect(again.identity != nil)
-            #expect(await code { _ = try await first.rejoined(at: address) } == "not-allowed")
-            var thief = again
+            #expect(await code { _ = try await first.rejoined(at: address) } == "not-allowed", "it has not lapsed")
+            var thief = first
             thief.identity?.key = WorkloadKey()
             #expect(await code { _ = try await thief.rejoined(at: address) } == "not-allowed")
-            let serial = try #require(again.identity).svid.serial
+            let renewed = try await first.renewed(at: address)
+            let serial = try #require(renewed.identity).svid.serial
             #expect(try await tls.daemon.reg("cert", "revoke", serial).exitCode == 0)
-            #expect(await code { _ = try await again.rejoined(at: address) } == "caller-revoked")
-            let log = try await tls.daemon.reg("cert", "list", "--json").output
-            #expect(log.components(separatedBy: "spiffe://gov.local/svc/billing").count == 3, "\(log)")
+            for revoked in [first, renewed] {
+                #expect(await code { _ = try await revoked.renewed(at: address) } == "caller-revoked")
+                #expect(await code { _ = try await revoked.rejoined(at: address) } == "caller-revoked")
+            }
+            let list = try await tls.daemon.reg("cert", "list", "--json").output
+            #expect(list.components(separatedBy: "spiffe://gov.local/svc/billing").count == 3, "\(list)")
             try await tls.daemon.program.end()
         }
     }

@@ -67,6 +67,10 @@ public struct MemoryRecordStore: RecordStore, Equatable {
         certificates[certificate.serial] = certificate
     }
 
+    public func certificates(ofLineage lineage: [UInt8]) throws(Never) -> [CertificateRecord] {
+        certificates.values.filter { $0.lineage == lineage }.sorted { $0.serial < $1.serial }
+    }
+
     public func revocation(_ subject: Revocation.Subject) throws(Never) -> Revocation? {
         revocations[subject]
     }
@@ -87,6 +91,10 @@ public struct MemoryRecordStore: RecordStore, Equatable {
 
     public mutating func put(_ token: TokenRecord) throws(Never) {
         tokens[token.hash] = token
+    }
+
+    public func tokenCount() throws(Never) -> Int {
+        tokens.count
     }
 
     public func registry() throws(Never) -> RegistryRecord {
