@@ -73,7 +73,8 @@ struct BodyDecoderTests {
     @Test(
         "chunks that two readers could read in two ways are refused",
         arguments: [
-            "5 \r\nhello\r\n", "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n", "-1\r\n",
+            "5 \r\nhello\r\n", "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n",
+            "-1\r\n",
             "1111111111111111\r\n",
             "5\r\nhello\n0\r\n\r\n",
         ]
