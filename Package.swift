@@ -175,7 +175,8 @@ let targets: [Target] = [
     .testTarget(
         name: "EndToEndTests",
         dependencies: [
-            "hms-regd", "hms-reg", "hms-replay", "hms-mesh", "Mesh", "RegistryClient", "RegistryModel", "Identity",
+            "hms-regd", "hms-reg", "hms-replay", "hms-mesh", "Mesh", "Registry", "RegistryClient", "RegistryModel",
+            "Identity",
             "Supervision", "Terminal", "TestSupport",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "NIOCore", package: "swift-nio"),

@@ -50,6 +50,14 @@ public struct RegistryClientError: Error, Sendable, Equatable, CustomStringConve
         self.status = status
     }
 
+    /// The registry answered, or could not be believed: asking again the same way changes nothing.
+    public var isRefusal: Bool {
+        switch code {
+        case .certificateRefused, .untrustedRegistry: true
+        default: status.map { (400..<500).contains($0) } ?? false
+        }
+    }
+
     public var description: String {
         hint.map { "\(message) (\($0))" } ?? message
     }

@@ -2,47 +2,51 @@ public import Identity
 import RegistryModel
 
 extension RegistryCredentials {
-    /// Joins by a token: pins the registry's root, then has a new key signed over a connection that verified to it.
+    /// Joins by a token: pins the registry's root, then has a key signed over a connection that verified to it.
     ///
-    /// - Parameter address: where, when that is not what the token says.
+    /// - Parameters:
+    ///   - address: where, when that is not what the token says.
+    ///   - key: a new one, unless there is one already.
     public static func joined(
         by token: JoinToken,
         as subject: SPIFFEID.Subject,
-        at address: RegistryAddress? = nil
+        at address: RegistryAddress? = nil,
+        key: WorkloadKey = WorkloadKey()
     ) async throws -> RegistryCredentials {
         let address = try address ?? RegistryAddress(token.address)
         let pinned = try await pinned(toRootKeyHash: token.rootKeyHash, at: address)
-        return try await pinned.renewed(for: subject, on: .token(token), at: address)
+        let request = try SVIDRequest.pem(signedBy: key)
+        return try await pinned.renewed(for: subject, on: .token(token), with: key, request, at: address)
     }
 
-    /// The same identity for a new key, by the certificate that there is: to be asked for from
-    /// ``Identity/X509SVID/renewAfter`` on.
-    public func renewed(at address: RegistryAddress) async throws -> RegistryCredentials {
+    /// The same identity by the certificate that there is: to be asked for from ``Identity/X509SVID/renewAfter`` on.
+    ///
+    /// - Parameter key: a new one, unless the old one is to stay.
+    public func renewed(
+        at address: RegistryAddress,
+        key: WorkloadKey = WorkloadKey()
+    ) async throws -> RegistryCredentials {
         guard let identity else { throw Self.nothingToRenew }
-        return try await renewed(for: identity.svid.id.subject, on: .connection, at: address)
+        let request = try SVIDRequest.pem(signedBy: key)
+        return try await renewed(for: identity.svid.id.subject, on: .connection, with: key, request, at: address)
     }
 
-    /// The same identity for a new key, after its certificate has ended, by proof of the old key: once.
-    public func rejoined(at address: RegistryAddress) async throws -> RegistryCredentials {
+    /// The same identity after its certificate has ended, by proof of the old key: once.
+    ///
+    /// - Parameter key: a new one, unless the old one is to stay. Should the answer be lost, the same key may ask again.
+    public func rejoined(
+        at address: RegistryAddress,
+        key: WorkloadKey = WorkloadKey()
+    ) async throws -> RegistryCredentials {
         guard let identity else { throw Self.nothingToRenew }
         var stranger = self
         stranger.identity = nil
-        let key = WorkloadKey()
         let request = try SVIDRequest.pem(signedBy: key)
         let grounds = IssuingGrounds.rejoin(
             certificate: try identity.svid.pem,
             proof: try identity.key.proof(ofRejoiningBy: request)
         )
         return try await stranger.renewed(for: identity.svid.id.subject, on: grounds, with: key, request, at: address)
-    }
-
-    private func renewed(
-        for subject: SPIFFEID.Subject,
-        on grounds: IssuingGrounds,
-        at address: RegistryAddress
-    ) async throws -> RegistryCredentials {
-        let key = WorkloadKey()
-        return try await renewed(for: subject, on: grounds, with: key, try SVIDRequest.pem(signedBy: key), at: address)
     }
 
     /// The bundle comes along, so that a rotation of roots reaches whoever renews.

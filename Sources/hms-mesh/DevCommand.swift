@@ -36,8 +36,10 @@ struct DevCommand: AsyncParsableCommand {
         let output = options.printing.output
         let ports = try ports(manifest)
         let environment = ProcessEnvironment.variables()
+        let token = try options.joinToken(environment)
         let registry = try await DevRegistry.find(
             option: options.registry,
+            token: token,
             manifest: manifest,
             environment: environment,
             mayStart: true
@@ -64,6 +66,7 @@ struct DevCommand: AsyncParsableCommand {
                     options,
                     port: port,
                     registry: registry.address,
+                    joinToken: token,
                     isDevelopment: true,
                     isOwnRegistry: isOwn,
                     environment: environment
@@ -107,9 +110,9 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "The production sidecar: the same as dev, never with a dev registry.",
         discussion: """
-            Needs a registry that is named (--registry, HMS_REGISTRY, hms.yml) or one on this machine. With a command it
-            starts and ends with it, and exits as it did; without one it stands beside an application that somebody else
-            starts.
+            Needs a registry that is named (--registry, HMS_REGISTRY, hms.yml, or the join token in HMS_TOKEN) or one on
+            this machine. With a command it starts and ends with it, and exits as it did; without one it stands beside an
+            application that somebody else starts.
             """
     )
 
@@ -126,8 +129,10 @@ struct RunCommand: AsyncParsableCommand {
         }
         let output = options.printing.output
         let environment = ProcessEnvironment.variables()
+        let token = try options.joinToken(environment)
         let registry = try await DevRegistry.find(
             option: options.registry,
+            token: token,
             manifest: manifest,
             environment: environment,
             mayStart: false
@@ -139,6 +144,7 @@ struct RunCommand: AsyncParsableCommand {
                 options,
                 port: options.port ?? manifest.service.port,
                 registry: registry.address,
+                joinToken: token,
                 isDevelopment: false,
                 isOwnRegistry: true,
                 environment: environment

@@ -1,4 +1,5 @@
 import Glibc
+import Identity
 import MeshManifest
 import RegistryClient
 import RegistryModel
@@ -29,11 +30,13 @@ struct DevRegistry: Sendable, Equatable {
 
     /// - Parameters:
     ///   - option: `--registry`
+    ///   - token: names its registry, where nothing else does.
     ///   - environment: of this process; the daemon gets it without `HMS_REGD_…`, which mean another one.
     ///   - mayStart: false for `run`, which is never with a dev registry.
     /// - Throws: exit code 2 where what is named is no address, 3 where there is none and none can be started.
     static func find(
         option: String?,
+        token: JoinToken? = nil,
         manifest: Manifest?,
         environment: [String: String],
         mayStart: Bool
@@ -48,6 +51,9 @@ struct DevRegistry: Sendable, Equatable {
             )
         } catch let error as RegistryClientError {
             throw CommandError(error.message, hint: error.hint, exitCode: .usage)
+        }
+        if let token, selection == nil || selection?.source == .socket {
+            return DevRegistry(address: try RegistryAddress(token.address), origin: .named(by: "the join token"))
         }
         if let selection { return DevRegistry(address: selection.address, origin: Origin(selection.source)) }
         guard mayStart else {

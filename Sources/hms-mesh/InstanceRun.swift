@@ -3,6 +3,7 @@ import Glibc
 import Identity
 import Mesh
 import MeshManifest
+import RegistryClient
 import RegistryModel
 import Supervision
 import Synchronization
@@ -32,6 +33,9 @@ struct InstanceRun: Sendable {
             sidecar = try await Sidecar.start(configuration(facts)) { hear($0, facts) }
         } catch let error as SidecarError {
             throw CommandError(error.message, hint: "another instance of it may be running", exitCode: .notSo)
+        } catch let error as RegistryClientError {
+            let exitCode: ExitCode = error.code != .untrustedRegistry && error.isRefusal ? .notAllowed : .unreachable
+            throw CommandError(error.message, hint: error.hint, exitCode: exitCode)
         }
         let began = ContinuousClock.now
         let keeping = Task { await sidecar.run() }
@@ -200,6 +204,7 @@ struct InstanceRun: Sendable {
         case .certificateNotRenewed(let why): screen.mesh("\(symbols.warning) the certificate was not renewed: \(why)")
         case .registryLost(let why):
             screen.mesh("\(symbols.warning) registry unreachable, routing goes on from the last known view: \(why)")
+        case .registrationRefused(let why): screen.mesh("\(symbols.wrong) the registry refuses this instance: \(why)")
         case .registryBack: screen.mesh("registry connected")
         case .superseded: facts.supersede()
         }

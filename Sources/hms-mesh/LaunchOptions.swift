@@ -1,4 +1,5 @@
 import ArgumentParser
+import Identity
 import MeshManifest
 import RegistryModel
 import Supervision
@@ -11,6 +12,11 @@ struct LaunchOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("Registry: unix:PATH or https://HOST:PORT.", valueName: "address"))
     var registry: String?
+
+    @Option(
+        help: ArgumentHelp("Holds a join token, as HMS_TOKEN does; - for standard input.", valueName: "file")
+    )
+    var tokenFile: String?
 
     @Option(help: ArgumentHelp("The application's port, instead of service.port.", valueName: "n"))
     var port: UInt16?
@@ -43,6 +49,25 @@ struct LaunchOptions: ParsableArguments {
     mutating func validate() throws {
         guard (1...256).contains(threads) else { throw ValidationError("--threads takes 1 to 256") }
         guard port != 0 else { throw ValidationError("--port takes 1 to 65535") }
+    }
+
+    static let tokenVariable = "HMS_TOKEN"
+
+    /// Of `--token-file`, else of the environment; never of an argument, which all of the machine could read.
+    ///
+    /// - Throws: exit code 2 for what is no join token.
+    func joinToken(_ environment: [String: String]) throws -> JoinToken? {
+        let text = try tokenFile.map { try TextFile.contents(of: $0) } ?? environment[Self.tokenVariable] ?? ""
+        guard tokenFile != nil || !text.isEmpty else { return nil }
+        do {
+            return try JoinToken(String(text.drop(while: \.isWhitespace).prefix { !$0.isWhitespace }))
+        } catch {
+            throw CommandError(
+                error.message,
+                hint: "an operator makes one: hms-reg token create --service NAME",
+                exitCode: .usage
+            )
+        }
     }
 
     /// The manifest that is named, or found here or above.

@@ -25,6 +25,7 @@ struct LaunchPlan: Sendable {
 
     /// - Parameters:
     ///   - port: the instance's own.
+    ///   - joinToken: for a registry's TLS door.
     ///   - isOwnRegistry: false: a developer's instance takes no requests of that registry's fleet.
     /// - Throws: exit code 2 for options that make no sense.
     init(
@@ -32,13 +33,15 @@ struct LaunchPlan: Sendable {
         _ options: LaunchOptions,
         port: UInt16,
         registry: RegistryAddress,
+        joinToken: JoinToken?,
         isDevelopment: Bool,
         isOwnRegistry: Bool,
         environment: [String: String]
     ) throws {
         self.manifest = manifest
         self.port = port
-        self.environment = environment
+        // The application has no business with the secret.
+        self.environment = environment.filter { $0.key != LaunchOptions.tokenVariable }
         proxies = manifest.service.setsProxyEnvironment
         directory = Self.folder(of: manifest.file)
         command = options.command.isEmpty ? manifest.service.command.map(Self.arguments) : options.command
@@ -57,6 +60,7 @@ struct LaunchPlan: Sendable {
             stateDirectory: "\(user.state)/sidecars/\(manifest.service.name)/\(id)",
             runDirectory: user.runtime
         )
+        configuration.joinToken = joinToken
         let service = manifest.service
         configuration.version = service.version
         configuration.zone = service.zone

@@ -44,13 +44,15 @@ struct MeshFleet: Sendable {
     ///   - service: more lines of the manifest's `service:` block, without their indent.
     ///   - mesh: the same of its `mesh:` block.
     ///   - outbound: `127.0.0.1:0` or `unix:PATH`
+    ///   - token: by which it joins at the TLS door that stands in it; nil: it goes by the registry's socket.
     func sidecar(
         _ name: String,
         id: String = "a",
         port: Int? = nil,
         service: [String] = [],
         mesh: [String] = [],
-        outbound: String = "127.0.0.1:0"
+        outbound: String = "127.0.0.1:0",
+        token: String? = nil
     ) async throws -> FleetSidecar {
         let home = "\(directory)/\(name)-\(id)"
         try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
@@ -67,11 +69,12 @@ struct MeshFleet: Sendable {
                 port: port,
                 inboundPort: inboundPort,
                 home: home,
-                arguments: [
-                    "run", "--registry", "unix:\(registry.socket)", "--file", home + "/hms.yml", "--outbound", outbound,
+                arguments: ["run"] + (token == nil ? ["--registry", "unix:\(registry.socket)"] : []) + [
+                    "--file", home + "/hms.yml", "--outbound", outbound,
                     "--id", id,
                 ],
                 environment: ["XDG_STATE_HOME": directory + "/state", "XDG_RUNTIME_DIR": directory + "/run"]
+                    .merging(token.map { ["HMS_TOKEN": $0] } ?? [:]) { $1 }
             )
         )
         sidecars.keep(sidecar.program)
@@ -117,8 +120,8 @@ struct FleetSidecar: Sendable {
         let port: Int
         let inboundPort: Int
         let home: String
-        let arguments: [String]
-        let environment: [String: String]
+        var arguments: [String]
+        var environment: [String: String]
     }
 
     let plan: Plan

@@ -8,7 +8,7 @@ actor Registrar {
 
     private struct Superseded: Error {}
 
-    private let registry: RegistryAddress
+    private let registry: RegistryAccess
     private let tell: @Sendable (SidecarEvent) -> Void
     private var instance: Instance
     private var health = Health.starting
@@ -20,8 +20,12 @@ actor Registrar {
     private let nudge: AsyncStream<Void>.Continuation
     private(set) var isRegistered = false
     private var isReachable = true
+    /// The connection there is was made by a certificate that has been renewed since.
+    private var isOutdated = false
+    /// What the registry said last that it does not want.
+    private var refusal = ""
 
-    init(registry: RegistryAddress, instance: Instance, tell: @escaping @Sendable (SidecarEvent) -> Void) {
+    init(registry: RegistryAccess, instance: Instance, tell: @escaping @Sendable (SidecarEvent) -> Void) {
         self.registry = registry
         self.instance = instance
         self.tell = tell
@@ -40,11 +44,12 @@ actor Registrar {
         nudge.yield()
     }
 
-    /// A renewed certificate.
+    /// A renewed certificate: at a TLS door the instance is registered by whichever the connection shows.
     func use(tlsCert: String) {
         guard instance.tlsCert != tlsCert else { return }
         instance.tlsCert = tlsCert
         isStale = true
+        isOutdated = registry.address.isTLS
         nudge.yield()
     }
 
@@ -85,8 +90,9 @@ actor Registrar {
 
     private func connect() async -> Ending {
         var hadConnection = false
+        isOutdated = false
         do {
-            try await RegistryConnection.withConnection(to: registry) { connection in
+            try await registry.withConnection { connection in
                 hadConnection = true
                 condition(true)
                 try await serve(connection)
@@ -96,13 +102,25 @@ actor Registrar {
             return .superseded
         } catch {
             if !hadConnection { condition(false, "\(error)") }
+            if hadConnection, let error = error as? RegistryClientError, error.isRefusal {
+                refused("\(error)")
+                return .lost(hadConnection: false)
+            }
             return .lost(hadConnection: hadConnection)
         }
+    }
+
+    /// Says it once.
+    private func refused(_ why: String) {
+        guard refusal != why else { return }
+        refusal = why
+        tell(.registrationRefused(why))
     }
 
     private func serve(_ connection: RegistryConnection) async throws {
         for await _ in nudges {
             if isDraining { continue }
+            if isOutdated { return }
             if isStale { try await register(connection) }
             switch try await connection.heartbeat(instance.key, status: health, detail: detail) {
             case .accepted: break
@@ -117,6 +135,7 @@ actor Registrar {
     private func register(_ connection: RegistryConnection) async throws {
         _ = try await connection.register(Registration(instance: instance, health: health))
         isStale = false
+        refusal = ""
         guard !isRegistered else { return }
         isRegistered = true
         tell(.registered(instance, registry: try await registryName(connection)))
@@ -127,7 +146,7 @@ actor Registrar {
         let status = try await connection.statusDocument().read { (json) throws(RegistryModelError) in
             try RegistryStatusReport(from: &json)
         }
-        return status.address.isEmpty ? registry.description : status.address
+        return status.address.isEmpty ? registry.address.description : status.address
     }
 
     /// Tells everybody that nothing new should come.
@@ -135,13 +154,11 @@ actor Registrar {
         isDraining = true
         health = .draining
         let key = instance.key
-        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) { try await $0.drain(key) }
+        _ = try? await registry.withConnection(timeout: .seconds(2)) { try await $0.drain(key) }
     }
 
     func deregister() async {
         let key = instance.key
-        _ = try? await RegistryConnection.withConnection(to: registry, timeout: .seconds(2)) {
-            try await $0.deregister(key)
-        }
+        _ = try? await registry.withConnection(timeout: .seconds(2)) { try await $0.deregister(key) }
     }
 }

@@ -21,7 +21,7 @@ actor RegistryFeed {
         var connection: @Sendable (RegistryClientError?) -> Void
     }
 
-    private let registry: RegistryAddress
+    private let registry: RegistryAccess
     private let own: ServiceName
     private let path: String
     private let outputs: Outputs
@@ -37,7 +37,7 @@ actor RegistryFeed {
     /// - Parameters:
     ///   - own: the service that this sidecar stands beside.
     ///   - path: of the file that keeps what was known last.
-    init(registry: RegistryAddress, own: ServiceName, path: String, outputs: Outputs) {
+    init(registry: RegistryAccess, own: ServiceName, path: String, outputs: Outputs) {
         self.registry = registry
         self.own = own
         names = [own]
@@ -98,7 +98,11 @@ actor RegistryFeed {
 
     private func begin() {
         watch?.cancel()
-        let stream = WatchStream(address: registry, services: names.sorted())
+        let stream = WatchStream(
+            address: registry.address,
+            credentials: { [registry] in registry.credentials },
+            services: names.sorted()
+        )
         watch = Task {
             let (events, continuation) = AsyncStream<Event>.makeStream()
             let pump = Task { await Self.follow(stream, into: continuation) }
@@ -171,7 +175,7 @@ actor RegistryFeed {
     /// What the registry offers instead of a name that it does not know.
     private func askNearest(_ service: ServiceName) async {
         do {
-            _ = try await RegistryConnection.withConnection(to: registry) { try await $0.lookup(service) }
+            _ = try await registry.withConnection { try await $0.lookup(service) }
         } catch let error as RegistryClientError where error.code == .unknownService {
             outputs.nearest(service, error.nearest)
         } catch {

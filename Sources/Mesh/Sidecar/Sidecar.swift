@@ -51,9 +51,11 @@ public final class Sidecar: Sendable {
     ) async throws -> Sidecar {
         try PrivateDirectory.make(configuration.stateDirectory)
         try PrivateDirectory.make(configuration.runDirectory)
+        let registry = RegistryAccess(configuration.registry)
         let identity = try WorkloadIdentity(
             service: configuration.service,
-            registry: configuration.registry,
+            registry: registry,
+            joinToken: configuration.joinToken,
             directory: configuration.stateDirectory + "/identity"
         )
         let svid = try await identity.obtain(now: WallClock.now())
@@ -68,7 +70,7 @@ public final class Sidecar: Sendable {
         let outbound = try await OutboundListener.start(configuration.outbound.place, loops: loops)
         let inbound = try await InboundListener.start(configuration, loops: loops)
         let feed = RegistryFeed(
-            registry: configuration.registry,
+            registry: registry,
             own: configuration.service,
             path: configuration.stateDirectory + "/last-known-good.json",
             outputs: outputs(loops, condition, credentials)
@@ -93,7 +95,7 @@ public final class Sidecar: Sendable {
         }
         let registrar = try inbound.map { inbound in
             Registrar(
-                registry: configuration.registry,
+                registry: registry,
                 instance: try configuration.registration(svid, inboundPort: inbound.port),
                 tell: tell
             )

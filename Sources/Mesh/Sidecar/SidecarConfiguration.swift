@@ -48,6 +48,8 @@ public struct SidecarConfiguration: Sendable {
     public var healthPath: String?
 
     public var registry: RegistryAddress
+    /// For the first certificate where the registry is a TLS door; a socket needs none.
+    public var joinToken: JoinToken?
     /// Identity, last known view and access log; made with mode 0700.
     public var stateDirectory: String
     /// The admin socket's place; made with mode 0700.
@@ -117,6 +119,8 @@ public enum SidecarEvent: Sendable, Equatable {
     case healthChanged(from: Health, to: Health, detail: String)
     case registryLost(String)
     case registryBack
+    /// The registry answers, and does not take this instance.
+    case registrationRefused(String)
     /// A newer instance of the same id has taken over.
     case superseded
 }

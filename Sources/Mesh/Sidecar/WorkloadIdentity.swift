@@ -10,7 +10,8 @@ actor WorkloadIdentity {
     private static let retry = Duration.seconds(30)
 
     private let service: ServiceName
-    private let registry: RegistryAddress
+    private let registry: RegistryAccess
+    private let joinToken: JoinToken?
     private let directory: String
     private(set) var key: WorkloadKey
     private(set) var svid: X509SVID?
@@ -18,11 +19,15 @@ actor WorkloadIdentity {
     /// Why the last renewal did not come about.
     private(set) var lastFailure: String?
 
-    /// - Parameter directory: of this service's identity; made with mode 0700.
+    /// - Parameters:
+    ///   - registry: gets what connections to it need, now and with each renewal.
+    ///   - joinToken: for the first certificate by a TLS door, and where the one there is isn't taken any more.
+    ///   - directory: of this service's identity; made with mode 0700.
     /// - Throws: `storage`; a key file that holds no key.
-    init(service: ServiceName, registry: RegistryAddress, directory: String) throws {
+    init(service: ServiceName, registry: RegistryAccess, joinToken: JoinToken?, directory: String) throws {
         self.service = service
         self.registry = registry
+        self.joinToken = joinToken
         self.directory = directory
         try PrivateDirectory.make(directory)
         if let text = readText(directory + "/key.pem") {
@@ -32,15 +37,27 @@ actor WorkloadIdentity {
             try PrivateFile.write(key.pem, to: directory + "/key.pem")
         }
         // What is kept may be of another registry, or over: then it is asked for anew.
-        if let text = readText(directory + "/bundle.pem") { bundle = try? TrustBundle(pem: text) }
+        guard let text = readText(directory + "/bundle.pem"), let kept = try? TrustBundle(pem: text) else { return }
+        if let joinToken, registry.address.isTLS, try !kept.contains(rootKeyHash: joinToken.rootKeyHash) { return }
+        bundle = kept
         if let text = readText(directory + "/certificate.pem") { svid = try? X509SVID(pem: text) }
+        registry.use(Self.credentials(key, svid, kept))
+    }
+
+    private static func credentials(_ key: WorkloadKey, _ svid: X509SVID?, _ bundle: TrustBundle) -> RegistryCredentials
+    {
+        RegistryCredentials(
+            bundle: bundle,
+            trustDomain: svid?.id.trustDomain,
+            identity: svid.map { RegistryCredentials.Identity(svid: $0, key: key) }
+        )
     }
 
     /// The certificate that is kept while it is good for a while; else a new one, else the old one while it is valid.
     ///
     /// - Throws: what ``renew()`` does, where there is none at all.
     func obtain(now: Timestamp) async throws -> X509SVID {
-        if let svid, bundle != nil, svid.renewAfter > now { return svid }
+        if let svid, bundle != nil, svid.renewAfter > now, await !isRefused() { return svid }
         do {
             return try await renew()
         } catch {
@@ -50,32 +67,37 @@ actor WorkloadIdentity {
         }
     }
 
+    /// Whether the registry takes what is kept no more; asked where a token could get something else.
+    private func isRefused() async -> Bool {
+        guard registry.address.isTLS, joinToken != nil else { return false }
+        do {
+            _ = try await registry.withConnection { try await $0.whoAmI() }
+            return false
+        } catch {
+            return (error as? RegistryClientError)?.isRefusal == true
+        }
+    }
+
+    // MARK: Renewal
+
     /// Has the key signed, and takes the roots that the registry believes.
     ///
     /// - Throws: what the registry says; what it answers that is no certificate of this service.
     @discardableResult
     func renew() async throws -> X509SVID {
         do {
-            let request = try SVIDRequest.pem(signedBy: key)
-            let service = service
-            let (issued, authority) = try await RegistryConnection.withConnection(to: registry) { connection in
-                (
-                    try await connection.issueCertificate(service: service, request: request),
-                    try await connection.authority()
-                )
-            }
-            let svid = try X509SVID(pem: issued.certificate)
-            let bundle = try TrustBundle(pem: authority.bundle)
+            let (svid, bundle) = try await registry.address.isTLS ? issuedByTLS() : issuedBySocket()
             guard svid.id.subject == .service(service) else {
                 throw IdentityError(
                     .malformedCertificate,
                     "the registry's certificate is of \(svid.id), not of \(service)"
                 )
             }
-            try PrivateFile.write(issued.certificate, to: directory + "/certificate.pem")
-            try PrivateFile.write(authority.bundle, to: directory + "/bundle.pem")
+            try PrivateFile.write(try svid.pem, to: directory + "/certificate.pem")
+            try PrivateFile.write(try bundle.pem, to: directory + "/bundle.pem")
             self.svid = svid
             self.bundle = bundle
+            registry.use(Self.credentials(key, svid, bundle))
             lastFailure = nil
             return svid
         } catch {
@@ -84,12 +106,86 @@ actor WorkloadIdentity {
         }
     }
 
+    /// On the registry's machine: the socket's own right.
+    private func issuedBySocket() async throws -> (X509SVID, TrustBundle) {
+        let request = try SVIDRequest.pem(signedBy: key)
+        let service = service
+        let (issued, authority) = try await registry.withConnection { connection in
+            (
+                try await connection.issueCertificate(service: service, request: request),
+                try await connection.authority()
+            )
+        }
+        return (try X509SVID(pem: issued.certificate), try TrustBundle(pem: authority.bundle))
+    }
+
+    /// By the certificate there is; by the join token where there is none, or none that the registry takes.
+    private func issuedByTLS() async throws -> (X509SVID, TrustBundle) {
+        let fresh: RegistryCredentials
+        if let svid, let bundle {
+            fresh = try await following(svid, Self.credentials(key, svid, bundle))
+        } else {
+            fresh = try await joined()
+        }
+        guard let svid = fresh.identity?.svid else { throw noCertificate }
+        return (svid, fresh.bundle)
+    }
+
+    private func following(_ svid: X509SVID, _ kept: RegistryCredentials) async throws -> RegistryCredentials {
+        do {
+            return try await followed(svid, kept)
+        } catch let refusal as RegistryClientError {
+            guard refusal.isRefusal, joinToken != nil else { throw refusal }
+            do {
+                return try await joined()
+            } catch let error as RegistryClientError {
+                throw RegistryClientError(
+                    refusal.code,
+                    refusal.message,
+                    hint: "and the join token does not help: \(error.message)",
+                    status: refusal.status
+                )
+            }
+        }
+    }
+
+    /// Renews while the certificate is valid, rejoins by proof of its key afterwards.
+    private func followed(_ svid: X509SVID, _ kept: RegistryCredentials) async throws -> RegistryCredentials {
+        if svid.notAfter > WallClock.now() {
+            do {
+                return try await kept.renewed(at: registry.address, key: key)
+            } catch let error as RegistryClientError where error.code == .certificateRefused {
+                // By the registry's clock it may have ended.
+            }
+        }
+        return try await kept.rejoined(at: registry.address, key: key)
+    }
+
+    private func joined() async throws -> RegistryCredentials {
+        guard let joinToken else { throw noCertificate }
+        return try await RegistryCredentials.joined(
+            by: joinToken,
+            as: .service(service),
+            at: registry.address,
+            key: key
+        )
+    }
+
+    private var noCertificate: RegistryClientError {
+        RegistryClientError(
+            .certificateRefused,
+            "\(service) has no certificate yet, and \(registry.address) gives one for a join token alone",
+            hint: "HMS_TOKEN=hms1.… hms-mesh run     an operator makes one: hms-reg token create --service \(service)"
+        )
+    }
+
     /// Takes the roots that the registry believes now.
     ///
     /// - Returns: whether they are others than before, and can be read.
     func use(bundle pem: String) -> Bool {
         guard let read = try? TrustBundle(pem: pem), read != bundle else { return false }
         bundle = read
+        registry.use(Self.credentials(key, svid, read))
         // Kept as well as may be: the watch says it again after a restart.
         try? PrivateFile.write(pem, to: directory + "/bundle.pem")
         return true

@@ -1,13 +1,12 @@
 import Glibc
-import Terminal
 
 /// Small files that a command is pointed at: certificates, tokens.
-enum TextFile {
+public enum TextFile {
     private static let mostBytes = 256 * 1_024
 
     /// - Parameter path: `-` for standard input.
     /// - Throws: exit code 3 where it can't be read as text, or is larger than any such file.
-    static func contents(of path: String) throws -> String {
+    public static func contents(of path: String) throws -> String {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw CommandError("can't read \(path): \(String(cString: strerror(errno)))", exitCode: .unreachable)
