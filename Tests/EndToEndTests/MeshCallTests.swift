@@ -154,6 +154,25 @@ struct MeshCallTests {
         }
     }
 
+    @Test("a caller that reads late has the whole answer before its connection is closed")
+    func lateReader() async throws {
+        try await MeshFleet.run { fleet in
+            _ = try await fleet.instance("archive", .echo)
+            let socket = fleet.directory + "/office.sock"
+            _ = try await fleet.sidecar("passport-office", outbound: "unix:\(socket)")
+            // More than a socket takes, less than what makes the sidecar stop reading.
+            let body = String(repeating: "0123456789abcde\n", count: 25_000)
+            let answer = try RawAnswer.of(
+                "POST / HTTP/1.1\r\nhost: archive\r\ncontent-length: \(body.utf8.count)\r\nconnection: close\r\n\r\n"
+                    + body,
+                socket: socket,
+                pauseMilliseconds: 500
+            )
+            #expect(answer.status == 200)
+            #expect(answer.body.utf8.count == body.utf8.count)
+        }
+    }
+
     @Test("both ends log a call: who, where to, that it was encrypted, and nothing behind the question mark")
     func accessLog() async throws {
         try await MeshFleet.run { fleet in

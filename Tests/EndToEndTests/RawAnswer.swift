@@ -36,8 +36,10 @@ struct RawAnswer: Sendable {
         return ""
     }
 
-    /// - Parameter request: written whole, or as far as the other end takes it.
-    static func of(_ request: String, socket path: String) throws -> RawAnswer {
+    /// - Parameters:
+    ///   - request: written whole, or as far as the other end takes it.
+    ///   - pauseMilliseconds: nothing is read for so long afterwards.
+    static func of(_ request: String, socket path: String, pauseMilliseconds: UInt32 = 0) throws -> RawAnswer {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_un()
@@ -61,6 +63,7 @@ struct RawAnswer: Sendable {
             guard count > 0 else { break }
             sent += count
         }
+        usleep(pauseMilliseconds * 1_000)
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while case let count = recv(descriptor, &buffer, buffer.count, 0), count > 0 {

@@ -23,6 +23,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     private static let mostDiscarded = 256 * 1_024
+    /// For a caller to take the rest of the last response.
+    private static let longestFarewell = TimeAmount.minutes(5)
 
     private let begin: Begin
     private let passesMeshFields: Bool
@@ -70,12 +72,31 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     /// After the present response the connection ends.
     func finishAndClose() {
         keepsAlive = false
-        if isIdle { close() }
+        if isIdle { closeOnceWritten() }
     }
 
+    /// At once: what the caller has not taken yet is lost.
     func close() {
         phase = .closing
         context?.close(promise: nil)
+    }
+
+    /// Behind the last byte of the response: a channel that is closed drops what its socket had no room for.
+    private func closeOnceWritten() {
+        phase = .closing
+        guard let context else { return }
+        setReading(false)
+        writeOut()
+        let channel = context.channel
+        let giveUp = context.eventLoop.assumeIsolated().scheduleTask(in: Self.longestFarewell) {
+            channel.close(promise: nil)
+        }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            giveUp.cancel()
+            channel.close(promise: nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
 
     /// Answers a `CONNECT` and leaves the connection to the handler behind it, with what was read already.
@@ -183,7 +204,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             case .data(let data):
                 budget -= data.readableBytes
                 guard budget > 0 else {
-                    close()
+                    closeOnceWritten()
                     return false
                 }
                 phase = .discarding(decoder, budget: budget)
@@ -227,10 +248,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     private func finishIfDone() {
         guard responseEnded, case .responding = phase else { return }
         sink = nil
-        guard keepsAlive else {
-            flush()
-            return close()
-        }
+        guard keepsAlive else { return closeOnceWritten() }
         phase = .head
         responseBegan = false
         responseEnded = false
@@ -299,7 +317,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             phase = .discarding(decoder, budget: Self.mostDiscarded)
             setReading(true)
             if !isProcessing { process() }
-        case .tunnel: close()
+        case .tunnel: closeOnceWritten()
         default: if !isProcessing { finishIfDone() }
         }
     }
@@ -323,6 +341,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             context?.read()
         }
     }
+
     private func writeOut() {
         if let bytes = output.take() { context?.write(wrapOutboundOut(bytes), promise: nil) }
     }
