@@ -93,7 +93,7 @@ struct BodyDecoder {
         var digits = 0
         for byte in view[view.startIndex..<(end - 1)] {
             guard let digit = hexadecimalDigit(byte) else {
-                guard digits > 0, byte == UInt8(ascii: ";") || byte == 0x20 || byte == 0x09 else {
+                guard digits > 0, byte == UInt8(ascii: ";") else {
                     throw BadMessage(reason: "a chunk's size that is no number")
                 }
                 break
