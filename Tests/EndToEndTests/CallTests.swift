@@ -5,6 +5,8 @@ import Testing
 /// HTTP/2 from the application, between the sidecars, and towards an `h2c` application.
 @Suite("HTTP/2 and gRPC through two sidecars")
 struct CallTests {
+    typealias Serve = @Sendable (inout CallParts, CallStream) async throws -> Void
+
     private static let ok: HPACKHeaders = [":status": "200", "content-type": "application/grpc"]
 
     @Test("a bidirectional call answers message by message, and its trailers come last")
@@ -32,12 +34,13 @@ struct CallTests {
 
     @Test("a trailers-only error of the application stays one")
     func trailersOnly() async throws {
-        try await withFleet(serving: { _, stream in
+        let refuse: Serve = { _, stream in
             try await stream.head(
                 [":status": "200", "content-type": "application/grpc", "grpc-status": "5", "grpc-message": "no such"],
                 ends: true
             )
-        }) { client in
+        }
+        try await withFleet(serving: refuse) { client in
             try await client.call("/echo.Echo/Missing") { parts, stream in
                 try await stream.end()
                 let only = try await fields(&parts)
@@ -50,9 +53,10 @@ struct CallTests {
 
     @Test("the mesh's own errors are trailers-only with the fitting grpc-status; grpc-timeout bounds the call")
     func meshErrors() async throws {
-        try await withFleet(serving: { parts, _ in
+        let keepSilent: Serve = { parts, _ in
             while try await parts.next() != nil {}
-        }) { client in
+        }
+        try await withFleet(serving: keepSilent) { client in
             try await client.call("/echo.Echo/Any", authority: "nobody") { parts, stream in
                 try await stream.end()
                 let only = try await fields(&parts)
@@ -138,7 +142,7 @@ struct CallTests {
         }
     }
 
-    private static let echo: @Sendable (inout CallParts, CallStream) async throws -> Void = { parts, stream in
+    private static let echo: Serve = { parts, stream in
         guard case .fields(let head) = try await parts.next() else { return }
         try await stream.head(ok)
         var count = 0
@@ -153,7 +157,7 @@ struct CallTests {
     }
 
     private func withFleet(
-        serving serve: @escaping @Sendable (inout CallParts, CallStream) async throws -> Void,
+        serving serve: @escaping Serve,
         _ body: (CallClient) async throws -> Void
     ) async throws {
         try await CallServer.with(serving: serve) { port in

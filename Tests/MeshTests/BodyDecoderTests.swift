@@ -34,7 +34,7 @@ struct BodyDecoderTests {
 
     @Test("a chunked body, its extensions dropped, its trailers kept")
     func chunked() throws {
-        let text = "4;name=value\r\nWiki\r\n5 \r\npedia\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\nNEXT"
+        let text = "4;name=value\r\nWiki\r\n5\r\npedia\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\nNEXT"
         let whole = try read(.chunked, [Array(text.utf8)])
         #expect(
             whole
@@ -73,7 +73,8 @@ struct BodyDecoderTests {
     @Test(
         "chunks that two readers could read in two ways are refused",
         arguments: [
-            "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n", "-1\r\n",
+            "5 \r\nhello\r\n", "5\nhello\r\n", "5\r\nhelloX\r\n", "g\r\n", "\r\n", ";x\r\n", "0x5\r\nhello\r\n",
+            "-1\r\n",
             "1111111111111111\r\n",
             "5\r\nhello\n0\r\n\r\n",
         ]

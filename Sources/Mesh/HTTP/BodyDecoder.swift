@@ -91,9 +91,12 @@ struct BodyDecoder {
         }
         var size: UInt64 = 0
         var digits = 0
-        for byte in view[view.startIndex..<(end - 1)] {
-            guard let digit = hexadecimalDigit(byte) else {
-                guard digits > 0, byte == UInt8(ascii: ";") || byte == 0x20 || byte == 0x09 else {
+        let line = view[view.startIndex..<(end - 1)]
+        for index in line.indices {
+            guard let digit = hexadecimalDigit(line[index]) else {
+                // White space belongs to an extension behind it, or to nothing.
+                let extensions = line[index...].drop { $0 == 0x20 || $0 == 0x09 }
+                guard digits > 0, extensions.first == UInt8(ascii: ";") else {
                     throw BadMessage(reason: "a chunk's size that is no number")
                 }
                 break

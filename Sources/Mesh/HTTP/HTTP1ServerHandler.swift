@@ -220,6 +220,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
         phase = .responding
         let refusal = MeshError(.badRequest, "this is no HTTP request to pass on: \(error.reason)")
         refusal.write(to: self)
+        finishIfDone()
     }
 
     /// Request and response are both over: the next request, or the end.
@@ -231,6 +232,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             return close()
         }
         phase = .head
+        responseBegan = false
+        responseEnded = false
         scanner = HeadScanner()
         waitingSince = .now()
         setReading(true)
