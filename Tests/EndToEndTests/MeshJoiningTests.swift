@@ -78,7 +78,7 @@ struct MeshJoiningTests {
             let again = try await FleetSidecar.start(plan)
             try await eventually("another certificate") { try await certificates(fleet.registry).count == 2 }
             try await eventually("the registration") {
-                (again.program.output + again.program.errors).contains("registered")
+                (again.program.output + again.program.errors).contains("Registered with")
             }
             #expect(!(again.program.output + again.program.errors).contains("refuses"))
             try await again.program.end()
