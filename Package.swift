@@ -82,7 +82,7 @@ let targets: [Target] = [
     .target(
         name: "Mesh",
         dependencies: [
-            "RegistryModel", "RegistryClient", "Identity",
+            "RegistryModel", "RegistryClient", "Identity", "MeshManifest",
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -169,7 +169,8 @@ let targets: [Target] = [
     .testTarget(
         name: "MeshTests",
         dependencies: [
-            "Mesh", "RegistryClient", "RegistryModel", "TestSupport", .product(name: "NIOCore", package: "swift-nio"),
+            "Mesh", "MeshManifest", "RegistryClient", "RegistryModel", "TestSupport",
+            .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]
     ),
     .testTarget(

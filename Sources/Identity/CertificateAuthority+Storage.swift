@@ -110,13 +110,8 @@ extension CertificateAuthority {
 
     private static func read(_ directory: String, _ file: File) throws(IdentityError) -> String {
         let path = directory + "/" + file.rawValue
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw IdentityError.storage("can't read", path) }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 64 * 1_024)
-        let count = Glibc.read(descriptor, &bytes, bytes.count)
-        guard count >= 0, let text = String(validating: bytes.prefix(max(0, count)), as: UTF8.self) else {
-            throw IdentityError.storage("can't read", path)
+        guard let text = try PrivateFile.read(path) else {
+            throw IdentityError(.storage, "can't read \(path): \(String(cString: strerror(ENOENT)))")
         }
         return text
     }

@@ -4,8 +4,7 @@ import Glibc
 /// One LMDB environment: a directory with `data.mdb` and `lock.mdb`.
 ///
 /// A process must not open the same directory twice (LMDB, "Caveats").
-final class LMDBEnvironment: @unchecked Sendable {
-    // @unchecked: an MDB_env may be used by all threads (lmdb.h, "Multi-threading").
+final class LMDBEnvironment: @unchecked Sendable {  // all threads may use an MDB_env (lmdb.h, "Multi-threading")
     let pointer: OpaquePointer
 
     /// Opens or, when it may write, creates the environment.

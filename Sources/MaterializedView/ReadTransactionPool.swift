@@ -8,8 +8,7 @@ final class ReadTransactionPool: Sendable {
     static let idle = 64
 
     /// A read transaction with a cursor over instances. One user at a time.
-    final class Reader: @unchecked Sendable {
-        // @unchecked: the pool hands it to one thread at a time, and MDB_NOTLS frees it from threads.
+    final class Reader: @unchecked Sendable {  // the pool gives it to one thread at a time; MDB_NOTLS ties it to none
         let access: LMDBAccess
         private var cursor: OpaquePointer?
         /// Kept open until the last transaction has ended: ending one writes into the environment's own memory.

@@ -81,7 +81,7 @@ public struct Manifest: Sendable, Equatable {
     public struct Mesh: Sendable, Equatable {
         /// For all calls that this service makes.
         public var rules = CallRules()
-        /// False opens a plain door on loopback, in `dev` only.
+        /// `run` refuses false, `dev` warns of it: every call between sidecars is authenticated.
         public var usesMutualTLS = true
         /// For calls to one service; they go before `rules`.
         public var upstreams: [ServiceName: CallRules] = [:]

@@ -9,8 +9,6 @@ import Identity
 ///
 /// Files are replaced by renaming: a reader never sees half of one.
 public struct IdentityStore: Sendable {
-    private static let mostBytes = 256 * 1_024
-
     public let directory: String
 
     /// - Parameters:
@@ -48,8 +46,8 @@ public struct IdentityStore: Sendable {
 
     /// Replaces what is kept.
     public func store(_ credentials: RegistryCredentials) throws(RegistryClientError) {
-        try makeDirectory()
         do throws(IdentityError) {
+            try PrivateFile.makeDirectory(directory)
             try PrivateFile.write(try credentials.bundle.pem, to: directory + "/bundle.pem")
             guard let identity = credentials.identity else { return }
             try PrivateFile.write(identity.key.pem + (try identity.svid.pem), to: directory + "/identity.pem")
@@ -67,29 +65,12 @@ public struct IdentityStore: Sendable {
         return removed.contains(true)
     }
 
-    private func makeDirectory() throws(RegistryClientError) {
-        var path = ""
-        for part in directory.split(separator: "/") {
-            path += "/" + part
-            guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-                throw RegistryClientError(.badAddress, "can't make \(path): \(String(cString: strerror(errno)))")
-            }
-        }
-    }
-
     private func read(_ name: String) throws(RegistryClientError) -> String? {
-        let descriptor = open(directory + "/" + name, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            guard errno == ENOENT || errno == ENOTDIR else { throw unreadable(String(cString: strerror(errno))) }
-            return nil
+        do throws(IdentityError) {
+            return try PrivateFile.read(directory + "/" + name)
+        } catch {
+            throw unreadable(error.message)
         }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: Self.mostBytes)
-        let count = Glibc.read(descriptor, &bytes, bytes.count)
-        guard count >= 0, let text = String(validating: bytes.prefix(max(0, count)), as: UTF8.self) else {
-            throw unreadable("it is no text")
-        }
-        return text
     }
 
     private func unreadable(_ why: String) -> RegistryClientError {

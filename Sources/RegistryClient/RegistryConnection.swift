@@ -136,11 +136,6 @@ public struct RegistryConnection: Sendable {
         return .tls(credentials)
     }
 
-    /// The address of this machine that the connection goes out from.
-    public var localHost: String? {
-        channel.localAddress?.ipAddress
-    }
-
     /// Connects, and returns once the other end has been judged.
     static func connect<Connected: Sendable>(
         to address: RegistryAddress,

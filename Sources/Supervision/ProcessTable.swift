@@ -68,16 +68,7 @@ public struct ProcessTable: Sendable {
     }
 
     func entries(of path: String) -> [String] {
-        guard let stream = opendir("\(root)/\(path)") else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
+        DirectoryListing.names(in: "\(root)/\(path)")
     }
 
     private func text(of path: String) -> String {

@@ -104,7 +104,7 @@ struct DevRegistry: Sendable, Equatable {
         let process: DetachedProcess
         let logFile = user.devRegistryLog
         do {
-            try StateDirectories.make(user.state)
+            try PrivateFile.makeDirectory(user.state)
             if size(of: logFile) > logBytes { unlink(logFile) }
             process = try DetachedProcess(
                 running: [program(), "--dev"],
@@ -113,7 +113,7 @@ struct DevRegistry: Sendable, Equatable {
             )
         } catch {
             throw CommandError(
-                "no dev registry can be started: \(error.message)",
+                "no dev registry can be started: \(error)",
                 hint: "put hms-regd beside hms-mesh, or name a registry: hms-mesh dev --registry unix:PATH",
                 exitCode: .unreachable
             )

@@ -71,13 +71,13 @@ struct LaunchPlan: Sendable {
         configuration.applicationPort = port
         configuration.applicationSpeaksHTTP2 = service.applicationProtocol == .h2c
         configuration.healthPath = service.health
-        configuration.rules = SidecarConfiguration.Rules(manifest.mesh.rules)
-        configuration.upstreams = manifest.mesh.upstreams.mapValues { SidecarConfiguration.Rules($0) }
+        configuration.rules = manifest.mesh.rules
+        configuration.upstreams = manifest.mesh.upstreams
         if let allow = manifest.mesh.allow {
             configuration.allow = .only(services: allow.services, users: allow.users)
         }
         configuration.egress = manifest.mesh.egress ?? (isDevelopment ? nil : [])
-        configuration.loggedPath = SidecarConfiguration.LoggedPath(manifest.mesh.loggedPath)
+        configuration.loggedPath = manifest.mesh.loggedPath
         configuration.isDevelopment = isDevelopment
         configuration.drainTime = isDevelopment ? .seconds(5) : .seconds(30)
         configuration.threads = options.threads
@@ -150,22 +150,6 @@ struct LaunchPlan: Sendable {
         case (_?, .shell(let line)?) where command?.first == "/bin/sh": line
         case (let command?, _): command.joined(separator: " ")
         case (nil, _): "the application"
-        }
-    }
-}
-
-extension SidecarConfiguration.Rules {
-    init(_ rules: Manifest.CallRules) {
-        self.init(retries: rules.retries, timeout: rules.timeout, perTryTimeout: rules.perTryTimeout)
-    }
-}
-
-extension SidecarConfiguration.LoggedPath {
-    init(_ path: Manifest.LoggedPath) {
-        switch path {
-        case .full: self = .full
-        case .masked: self = .masked
-        case .off: self = .off
         }
     }
 }

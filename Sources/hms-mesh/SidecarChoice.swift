@@ -1,6 +1,7 @@
 import Glibc
 import Mesh
 import RegistryModel
+import Supervision
 import Terminal
 
 /// The sidecars of this user on this machine, by their admin sockets.
@@ -12,7 +13,7 @@ enum SidecarSockets {
     /// Paths of all that are there; some may be of sidecars that were killed.
     static func all() -> [String] {
         guard let directory = directory() else { return [] }
-        return SidecarFile.names(in: directory).filter { $0.hasPrefix("sidecar-") && $0.hasSuffix(".sock") }
+        return DirectoryListing.names(in: directory).filter { $0.hasPrefix("sidecar-") && $0.hasSuffix(".sock") }
             .map { "\(directory)/\($0)" }
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Identity
 import RegistryModel
 import Supervision
 
@@ -12,9 +13,11 @@ struct SidecarFile: Sendable, Equatable {
     var admin: String
     var pid: Int32
 
+    private static let mostBytes = 64 * 1_024
+
     /// - Throws: `storage`.
     func write(to directory: String) throws {
-        try StateDirectories.make(directory)
+        try PrivateFile.makeDirectory(directory)
         var json = JSONWriter()
         json.beginObject()
         json.member("service", service)
@@ -23,20 +26,16 @@ struct SidecarFile: Sendable, Equatable {
         json.member("admin", admin)
         json.member("pid", pid)
         json.endObject()
-        try StateDirectories.replace(directory + "/sidecar.json", with: json.string + "\n")
+        try PrivateFile.write(json.string + "\n", to: directory + "/sidecar.json")
     }
 
     /// - Returns: nil where it is none of ours, or its sidecar lives no more.
     static func read(_ path: String) -> SidecarFile? {
         var status = stat()
-        guard stat(path, &status) == 0, status.st_uid == geteuid(), status.st_size < 65_536 else { return nil }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        let count = Glibc.read(descriptor, &bytes, bytes.count)
-        guard count > 0 else { return nil }
-        let file = try? JSONReader.parse(Array(bytes[..<count])) { (json) throws(RegistryModelError) in
+        guard stat(path, &status) == 0, status.st_uid == geteuid(),
+            let text = try? PrivateFile.read(path, limit: mostBytes)
+        else { return nil }
+        let file = try? JSONReader.parse(Array(text.utf8)) { (json) throws(RegistryModelError) in
             var file = SidecarFile(service: "", id: "", outbound: "", admin: "", pid: 0)
             try json.object { (json, name) throws(RegistryModelError) in
                 switch name {
@@ -60,7 +59,7 @@ struct SidecarFile: Sendable, Equatable {
         defer { free(resolved) }
         var folder = String(cString: resolved)
         while true {
-            let found = names(in: folder + "/.hms").compactMap { name -> (SidecarFile, Int)? in
+            let found = DirectoryListing.names(in: folder + "/.hms").compactMap { name -> (SidecarFile, Int)? in
                 let path = "\(folder)/.hms/\(name)/sidecar.json"
                 var status = stat()
                 guard stat(path, &status) == 0, let file = read(path) else { return nil }
@@ -70,18 +69,5 @@ struct SidecarFile: Sendable, Equatable {
             guard let slash = folder.lastIndex(of: "/"), folder != "/" else { return nil }
             folder = slash == folder.startIndex ? "/" : String(folder[..<slash])
         }
-    }
-
-    static func names(in directory: String) -> [String] {
-        guard let handle = opendir(directory) else { return [] }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Identity
 import Logging
 import Registry
 import RegistryAPI
@@ -48,7 +49,7 @@ struct RegistryDaemon: AsyncParsableCommand {
         }
         let logger = settings.logger()
         do {
-            for directory in settings.directories { try StateDirectories.make(directory) }
+            for directory in settings.directories { try PrivateFile.makeDirectory(directory) }
         } catch {
             throw CommandError(error.message, exitCode: .unreachable)
         }

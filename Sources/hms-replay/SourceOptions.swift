@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLog
 import MaterializedView
+import RegistryClient
 import RegistryModel
 import Replay
 import Terminal
@@ -42,7 +43,7 @@ struct MomentArgument: ExpressibleByArgument {
     let moment: Moment
 
     init?(argument: String) {
-        guard let moment = Moment(argument, now: WallClock.now) else { return nil }
+        guard let moment = Moment(argument, now: WallClock.now()) else { return nil }
         self.moment = moment
     }
 

@@ -178,7 +178,7 @@ struct MeshJoiningTests {
             let address = try tls.address
 
             let identity = directory + "/identity"
-            try PrivateDirectory.make(identity)
+            try PrivateFile.makeDirectory(identity)
             try PrivateFile.write(lapsed.key.pem, to: identity + "/key.pem")
             try PrivateFile.write(try lapsed.svid.pem, to: identity + "/certificate.pem")
             try PrivateFile.write(try tls.authority().bundle.pem, to: identity + "/bundle.pem")

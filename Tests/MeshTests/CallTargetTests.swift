@@ -1,3 +1,4 @@
+import MeshManifest
 import NIOCore
 import RegistryModel
 import Testing
@@ -70,8 +71,8 @@ struct CallTargetTests {
         ]
     )
     func masking(path: String, shown: String) {
-        #expect(PathDisclosure.masked.show(path) == shown)
-        #expect(PathDisclosure.full.show(path) == path)
-        #expect(PathDisclosure.off.show(path) == "/…")
+        #expect(Manifest.LoggedPath.masked.show(path) == shown)
+        #expect(Manifest.LoggedPath.full.show(path) == path)
+        #expect(Manifest.LoggedPath.off.show(path) == "/…")
     }
 }

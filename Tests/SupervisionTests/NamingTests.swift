@@ -23,25 +23,4 @@ struct NamingTests {
         #expect(!InstanceNaming.hostName().isEmpty)
         #expect(InstanceNaming.stableID(host: InstanceNaming.hostName(), port: 1).description.hasSuffix("-1"))
     }
-
-    @Test("directories are made with all above them, closed to others; files are replaced as one step")
-    func directories() throws {
-        try withTemporaryDirectory { directory in
-            let path = directory + "/a/b/c"
-            try StateDirectories.make(path)
-            try StateDirectories.make(path)
-            var status = stat()
-            #expect(stat(directory + "/a", &status) == 0)
-            #expect(status.st_mode & 0o777 == 0o700)
-            try StateDirectories.replace(path + "/f", with: "one")
-            try StateDirectories.replace(path + "/f", with: "two")
-            #expect(try readFile(path + "/f") == Array("two".utf8))
-            #expect(try directoryEntries(path) == ["f"])
-            #expect(stat(path + "/f", &status) == 0)
-            #expect(status.st_mode & 0o777 == 0o600)
-            #expect(throws: SupervisionError.self) { try StateDirectories.make(path + "/f") }
-            #expect(throws: SupervisionError.self) { try StateDirectories.make("/proc/none") }
-            #expect(throws: SupervisionError.self) { try StateDirectories.replace("/proc/none/f", with: "") }
-        }
-    }
 }

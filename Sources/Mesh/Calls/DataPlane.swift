@@ -1,4 +1,5 @@
 import Identity
+import MeshManifest
 import NIOCore
 import RegistryModel
 
@@ -138,7 +139,7 @@ struct DataPlaneSettings: Sendable {
     /// The caller's own rules, from its `mesh:` block, and for single services.
     let mesh: RuleSet
     let upstreams: [ServiceName: RuleSet]
-    let paths: PathDisclosure
+    let paths: Manifest.LoggedPath
     /// Hosts outside of the mesh that may be called; nil: all but link-local ones (`dev`).
     let egress: [EgressRule]?
     /// How long a call waits for a name that nobody has registered yet.

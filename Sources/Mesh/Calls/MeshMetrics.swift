@@ -38,8 +38,6 @@ struct MeshMetrics: Sendable {
         var count: UInt64 { byClass.reduce(0, +) }
     }
 
-    var began: UInt64 = 0
-    var inboundBegan: UInt64 = 0
     private(set) var outbound: [ServiceName: Series] = [:]
     private(set) var inbound = Series()
 
@@ -53,8 +51,6 @@ struct MeshMetrics: Sendable {
     }
 
     mutating func add(_ other: MeshMetrics) {
-        began += other.began
-        inboundBegan += other.inboundBegan
         for (service, series) in other.outbound { outbound[service, default: Series()].add(series) }
         inbound.add(other.inbound)
     }

@@ -275,7 +275,7 @@ extension OutboundCall {
             from: plane.settings.service.description,
             to: entry.service.description,
             method: head.block.text(head.method),
-            path: plane.settings.paths.show(target.isRoot ? "/" : head.block.text(target.path)),
+            path: plane.settings.paths.show(head.path(target)),
             status: status,
             error: error?.code.description,
             hint: error?.message,

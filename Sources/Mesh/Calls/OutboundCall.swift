@@ -78,7 +78,6 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
     }
 
     func start() {
-        plane.metrics.began += 1
         entry.upstream.firstTry(now: began)
         tryNext(now: began)
     }
@@ -111,7 +110,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         let isRepeatable = isRepeatable(at: instance)
         perTry = rules.tryTimeout(isRepeatable: isRepeatable, triesDone: tries.count, remaining: deadline - now)
         entry.upstream.began(instance.key, now: now)
-        let freshness: TimeAmount? = isRepeatable ? nil : .milliseconds(500)
+        let freshness: TimeAmount? = isRepeatable ? nil : ConnectionPool.surelyOpen
         let needsHTTP2 = head.isHTTP2 && instance.externalURL == nil
         plane.pool(for: instance.destination).acquire(http2: needsHTTP2, freshness: freshness, now: now, for: self)
         if case .connecting = phase { arm(now: now) }
@@ -212,7 +211,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         added.add("x-hms-attempts", String(tries.count))
         if let current { added.add("x-hms-instance", current.key.description) }
         var head = head
-        if current?.externalURL != nil { head.block.fields.removeAll { $0.known.isMesh } }
+        if current?.externalURL != nil { head.block.removeMeshFields() }
         writer.write(head: head, adding: added)
         // A stream may be silent, but not for ever.
         plane.wheel.set(timer, at: now + Self.idleTimeout, now: now)

@@ -10,8 +10,6 @@ final class WheelTimer {
     init(target: any WheelTarget) {
         self.target = target
     }
-
-    var isSet: Bool { bucket >= 0 }
 }
 
 protocol WheelTarget: AnyObject {

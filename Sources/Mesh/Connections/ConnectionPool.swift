@@ -9,6 +9,9 @@ protocol PoolWaiter: AnyObject {
 
 /// The connections to one destination: HTTP/1 ones taken by one request at a time, the last used first; HTTP/2 ones shared.
 final class ConnectionPool {
+    /// Idle for no longer than this, a connection is not just being closed at the other end, as good as surely.
+    static let surelyOpen = TimeAmount.milliseconds(500)
+
     let destination: Destination
     private let connector: Connector
     private var idle: [HTTP1ClientHandler] = []
@@ -27,8 +30,6 @@ final class ConnectionPool {
         self.destination = destination
         self.connector = connector
     }
-
-    var idleCount: Int { idle.count }
 
     /// Gets a connection, at once where one is free.
     ///

@@ -22,7 +22,6 @@ final class Connector {
     let certificates = PeerCertificates()
     /// Nil until the first certificate is there.
     var credentials: MeshCredentials?
-    private(set) var handshakes = 0
     private let clock: @Sendable () -> Timestamp
     private lazy var systemTLS = Result { try NIOSSLContext(configuration: .makeClientConfiguration()) }
 
@@ -90,7 +89,6 @@ final class Connector {
         meant: SPIFFEID,
         credentials: MeshCredentials
     ) throws(ExchangeFailure) {
-        handshakes += 1
         do throws(PeerAuthorization.Refusal) {
             _ = try certificates.authorize(
                 try? channel.pipeline.syncOperations.nioSSL_peerCertificate(),

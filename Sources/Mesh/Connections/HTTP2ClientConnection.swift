@@ -6,24 +6,6 @@ final class HTTP2ClientConnection {
     /// Streams at once: below the 250 that our servers allow.
     static let mostStreams = 200
 
-    static let connectionConfiguration: NIOHTTP2Handler.ConnectionConfiguration = {
-        var configuration = NIOHTTP2Handler.ConnectionConfiguration()
-        configuration.initialSettings = [
-            HTTP2Setting(parameter: .maxConcurrentStreams, value: 250),
-            HTTP2Setting(parameter: .maxHeaderListSize, value: HeadScanner.maximumHeadBytes),
-            HTTP2Setting(parameter: .initialWindowSize, value: 256 * 1_024),
-        ]
-        return configuration
-    }()
-
-    static let streamConfiguration: NIOHTTP2Handler.StreamConfiguration = {
-        var configuration = NIOHTTP2Handler.StreamConfiguration()
-        configuration.targetWindowSize = 256 * 1_024
-        configuration.outboundBufferSizeHighWatermark = 256 * 1_024
-        configuration.outboundBufferSizeLowWatermark = 64 * 1_024
-        return configuration
-    }()
-
     let channel: any Channel
     private let multiplexer: NIOHTTP2Handler.StreamMultiplexer
     private(set) var streams = 0
@@ -36,8 +18,8 @@ final class HTTP2ClientConnection {
         self.channel = channel
         multiplexer = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
             mode: .client,
-            connectionConfiguration: Self.connectionConfiguration,
-            streamConfiguration: Self.streamConfiguration
+            connectionConfiguration: HTTP2Pipeline.connection,
+            streamConfiguration: HTTP2Pipeline.stream
         ) { stream in
             // No callee pushes.
             stream.close()

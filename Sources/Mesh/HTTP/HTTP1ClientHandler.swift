@@ -35,8 +35,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     private var answersHead = false
     private var sawResponseByte = false
 
-    private var wantsReading = true
-    private var heldRead = false
+    private var gate = ReadGate()
     /// TLS ended with a fatal alert: the peer did not take us, and no byte of the request either.
     private var alert: String?
     /// Bytes of an unwanted answer that may still come.
@@ -90,7 +89,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     func read(context: ChannelHandlerContext) {
-        if wantsReading { context.read() } else { heldRead = true }
+        if gate.letsPass() { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -253,11 +252,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     func setReading(_ isWanted: Bool) {
-        wantsReading = isWanted
-        if isWanted, heldRead {
-            heldRead = false
-            context?.read()
-        }
+        if gate.set(open: isWanted) { context?.read() }
     }
 
     func discard() {

@@ -27,7 +27,6 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     private static let longestFarewell = TimeAmount.minutes(5)
 
     private let begin: Begin
-    private let passesMeshFields: Bool
     private var context: ChannelHandlerContext?
 
     private var phase = Phase.head
@@ -43,15 +42,12 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     private var answersHTTP10 = false
     private var keepsAlive = true
 
-    private var wantsReading = true
-    private var heldRead = false
+    private var gate = ReadGate()
 
     /// When it began to wait for a head, or last got a byte of one.
     private(set) var waitingSince = NIODeadline.now()
 
-    /// - Parameter passesMeshFields: `x-hms-…` fields of the responses go on to the caller: they come from a sidecar.
-    init(passesMeshFields: Bool, begin: @escaping Begin) {
-        self.passesMeshFields = passesMeshFields
+    init(begin: @escaping Begin) {
         self.begin = begin
     }
 
@@ -133,7 +129,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     func read(context: ChannelHandlerContext) {
-        if wantsReading { context.read() } else { heldRead = true }
+        if gate.letsPass() { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -280,7 +276,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             $0.write(
                 head,
                 framing: responseFraming,
-                keepsMesh: passesMeshFields,
+                keepsMesh: true,
                 closes: !keepsAlive,
                 adding: fields
             )
@@ -307,7 +303,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     func writeEnd(trailers: FieldBlock?) {
         guard !responseEnded else { return }
         if responseFraming == .chunked {
-            output.append { $0.writeLastChunk(trailers: trailers, keepsMesh: passesMeshFields) }
+            output.append { $0.writeLastChunk(trailers: trailers, keepsMesh: true) }
         }
         flush()
         responseEnded = true
@@ -335,11 +331,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     func setReading(_ isWanted: Bool) {
-        wantsReading = isWanted
-        if isWanted, heldRead {
-            heldRead = false
-            context?.read()
-        }
+        if gate.set(open: isWanted) { context?.read() }
     }
 
     private func writeOut() {

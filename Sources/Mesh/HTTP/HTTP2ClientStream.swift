@@ -14,8 +14,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     private var hasHead = false
     private var isOver = false
     private var refusal: ExchangeFailure?
-    private var wantsReading = true
-    private var heldRead = false
+    private var gate = ReadGate()
     private var endsWithHead = false
 
     /// - Parameter onEnd: told once, when the stream is over.
@@ -85,7 +84,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     }
 
     func read(context: ChannelHandlerContext) {
-        if wantsReading { context.read() } else { heldRead = true }
+        if gate.letsPass() { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -147,11 +146,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     }
 
     func setReading(_ isWanted: Bool) {
-        wantsReading = isWanted
-        if isWanted, heldRead {
-            heldRead = false
-            context?.read()
-        }
+        if gate.set(open: isWanted) { context?.read() }
     }
 
     func discard() {

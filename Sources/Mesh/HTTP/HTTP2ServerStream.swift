@@ -11,18 +11,15 @@ final class HTTP2ServerStream: ChannelInboundHandler, ChannelOutboundHandler, Re
     typealias Begin = (RequestHead, HTTP2ServerStream) -> (any RequestSink)?
 
     private let begin: Begin
-    private let passesMeshFields: Bool
     private var context: ChannelHandlerContext?
     private var sink: (any RequestSink)?
     private var hasBegun = false
     private var requestEnded = false
     private var responseEnded = false
     private var endsWithHead = false
-    private var wantsReading = true
-    private var heldRead = false
+    private var gate = ReadGate()
 
-    init(passesMeshFields: Bool, begin: @escaping Begin) {
-        self.passesMeshFields = passesMeshFields
+    init(begin: @escaping Begin) {
         self.begin = begin
     }
 
@@ -78,7 +75,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, ChannelOutboundHandler, Re
     }
 
     func read(context: ChannelHandlerContext) {
-        if wantsReading { context.read() } else { heldRead = true }
+        if gate.letsPass() { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -115,7 +112,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, ChannelOutboundHandler, Re
         endsWithHead = head.framing == .none
         write(
             .headers(
-                .init(headers: head.headers(keepsMesh: passesMeshFields, adding: fields), endStream: endsWithHead)
+                .init(headers: head.headers(keepsMesh: true, adding: fields), endStream: endsWithHead)
             )
         )
     }
@@ -131,7 +128,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, ChannelOutboundHandler, Re
         if endsWithHead {
             // Said already.
         } else if let trailers {
-            write(.headers(.init(headers: trailers.trailers(keepsMesh: passesMeshFields), endStream: true)))
+            write(.headers(.init(headers: trailers.trailers(keepsMesh: true), endStream: true)))
         } else {
             write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)))
         }
@@ -160,11 +157,7 @@ final class HTTP2ServerStream: ChannelInboundHandler, ChannelOutboundHandler, Re
     }
 
     func setReading(_ isWanted: Bool) {
-        wantsReading = isWanted
-        if isWanted, heldRead {
-            heldRead = false
-            context?.read()
-        }
+        if gate.set(open: isWanted) { context?.read() }
     }
 
     private func write(_ payload: HTTP2Frame.FramePayload) {

@@ -49,7 +49,7 @@ struct AdminListener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = HTTP1ServerHandler(passesMeshFields: true) { head, writer in
+                    let handler = HTTP1ServerHandler { head, writer in
                         let exchange = AdminExchange(head, writer, answers, loop: channel.eventLoop)
                         exchange.start()
                         return exchange

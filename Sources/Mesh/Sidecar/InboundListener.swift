@@ -1,6 +1,5 @@
 import Identity
 import NIOCore
-import NIOHTTP2
 import NIOPosix
 import NIOSSL
 import NIOTLS
@@ -98,23 +97,16 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
             state.begin(head, on: connection, writer: writer)
         }
         if isHTTP2 {
-            let bound = NIOLoopBound((connection: connection, begin: begin), eventLoop: context.eventLoop)
-            _ = try context.pipeline.syncOperations.configureHTTP2Pipeline(
-                mode: .server,
-                connectionConfiguration: HTTP2ClientConnection.connectionConfiguration,
-                streamConfiguration: HTTP2ClientConnection.streamConfiguration
-            ) { stream in
-                stream.eventLoop.makeCompletedFuture {
-                    let (connection, begin) = bound.value
+            try HTTP2Pipeline.serve(
+                context.channel,
+                onStream: { stream in
                     connection.streams += 1
                     stream.closeFuture.assumeIsolated().whenComplete { _ in connection.streams -= 1 }
-                    try stream.pipeline.syncOperations.addHandler(
-                        HTTP2ServerStream(passesMeshFields: true, begin: begin)
-                    )
-                }
-            }
+                },
+                begin: begin
+            )
         } else {
-            let handler = HTTP1ServerHandler(passesMeshFields: true, begin: begin)
+            let handler = HTTP1ServerHandler(begin: begin)
             connection.http1 = handler
             try context.pipeline.syncOperations.addHandler(handler)
         }

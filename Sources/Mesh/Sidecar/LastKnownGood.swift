@@ -70,7 +70,7 @@ struct LastKnownGood: Sendable {
 
     /// - Returns: nil where there is none that can be read.
     static func load(from path: String) -> LastKnownGood? {
-        guard let text = readText(path, limit: mostBytes) else { return nil }
+        guard let text = try? PrivateFile.read(path, limit: mostBytes) else { return nil }
         return try? JSONReader.parse(Array(text.utf8)) { (json) throws(RegistryModelError) in
             var read = LastKnownGood()
             try json.object { (json, name) throws(RegistryModelError) in

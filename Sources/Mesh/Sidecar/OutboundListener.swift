@@ -1,6 +1,5 @@
 import Identity
 import NIOCore
-import NIOHTTP2
 import NIOPosix
 import RegistryModel
 
@@ -97,7 +96,7 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func speakHTTP1(_ context: ChannelHandlerContext) throws {
-        let handler = HTTP1ServerHandler(passesMeshFields: true) { [plane, resolver, fixedAuthority] head, writer in
+        let handler = HTTP1ServerHandler { [plane, resolver, fixedAuthority] head, writer in
             if head.isConnect, fixedAuthority == nil { return resolver.connect(head, writer, plane) }
             return resolver.begin(head, writer, plane, fixedAuthority)
         }
@@ -105,22 +104,8 @@ final class ProtocolDetector: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func speakHTTP2(_ context: ChannelHandlerContext) throws {
-        let bound = NIOLoopBound(
-            (plane: plane, resolver: resolver, authority: fixedAuthority),
-            eventLoop: context.eventLoop
-        )
-        _ = try context.pipeline.syncOperations.configureHTTP2Pipeline(
-            mode: .server,
-            connectionConfiguration: HTTP2ClientConnection.connectionConfiguration,
-            streamConfiguration: HTTP2ClientConnection.streamConfiguration
-        ) { stream in
-            stream.eventLoop.makeCompletedFuture {
-                let (plane, resolver, authority) = bound.value
-                let handler = HTTP2ServerStream(passesMeshFields: true) { head, writer in
-                    resolver.begin(head, writer, plane, authority)
-                }
-                try stream.pipeline.syncOperations.addHandler(handler)
-            }
+        try HTTP2Pipeline.serve(context.channel) { [plane, resolver, fixedAuthority] head, writer in
+            resolver.begin(head, writer, plane, fixedAuthority)
         }
     }
 }
@@ -171,16 +156,17 @@ struct OutboundResolver: Sendable {
                 ).write(to: writer, isGRPC: head.isGRPC)
                 return nil
             }
-            let call = EgressCall(
-                plane: plane,
+            let terms = EgressCall(data: plane, host: host, trace: head.block.value(.traceparent) ?? "")
+            let call = Passage(
+                terms,
+                over: plane.pool(for: .external(host: host, port: port, tls: false)),
                 head: head,
-                host: host,
-                port: port,
                 target: target,
                 writer: writer,
+                timeout: terms.timeout,
                 now: now
             )
-            call.start()
+            call.start(http2: false, freshness: ConnectionPool.surelyOpen)
             return call
         case .unclear(let why):
             MeshError(.badRequest, "whom this request is for can't be told: \(why)").write(to: writer)

@@ -56,10 +56,7 @@ actor Registrar {
     /// Beats until its task is cancelled or a newer incarnation has taken over.
     func run() async {
         let ticker = Task { [nudge] in
-            while !Task.isCancelled {
-                try? await Task.sleep(for: Self.beat)
-                nudge.yield()
-            }
+            while await Task.pause(for: Self.beat) { nudge.yield() }
         }
         defer { ticker.cancel() }
         nudge.yield()
@@ -70,7 +67,7 @@ actor Registrar {
             case .lost(let hadConnection):
                 // A connection that ends is made anew at once: only a registry that doesn't answer is waited for.
                 if hadConnection { backoff.reset() }
-                try? await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
+                guard await Task.pause(for: backoff.next(random: .random(in: 0...1))) else { return }
                 nudge.yield()
             }
         }

@@ -31,8 +31,6 @@ actor RegistryFeed {
     private var watch: Task<Void, Never>?
     private var restart: Task<Void, Never>?
     private var saving: Task<Void, Never>?
-    private(set) var isConnected = false
-    private(set) var lostSince: Timestamp?
 
     /// - Parameters:
     ///   - own: the service that this sidecar stands beside.
@@ -91,7 +89,7 @@ actor RegistryFeed {
     private func scheduleRestart() {
         restart?.cancel()
         restart = Task {
-            guard (try? await Task.sleep(for: Self.gathering)) != nil else { return }
+            guard await Task.pause(for: Self.gathering) else { return }
             begin()
         }
     }
@@ -117,11 +115,8 @@ actor RegistryFeed {
     }
 
     private static func follow(_ stream: WatchStream, into events: AsyncStream<Event>.Continuation) async {
-        while !Task.isCancelled {
-            await follow(once: stream, into: events)
-            // Only a refusal comes here: the registry may be one that does not know us yet.
-            try? await Task.sleep(for: .seconds(1))
-        }
+        // Only a refusal ends one: the registry may be one that does not know us yet.
+        repeat { await follow(once: stream, into: events) } while await Task.pause(for: .seconds(1))
     }
 
     private static func follow(once stream: WatchStream, into events: AsyncStream<Event>.Continuation) async {
@@ -139,16 +134,10 @@ actor RegistryFeed {
 
     private func take(_ event: Event) {
         switch event {
-        case .connection(.connected): connected(nil)
-        case .connection(.lost(let error)): connected(error)
+        case .connection(.connected): outputs.connection(nil)
+        case .connection(.lost(let error)): outputs.connection(error)
         case .message(let message): take(message)
         }
-    }
-
-    private func connected(_ error: RegistryClientError?) {
-        let was = isConnected
-        isConnected = error == nil
-        if was != isConnected || error != nil { outputs.connection(error) }
     }
 
     private func take(_ message: WatchMessage) {
@@ -188,7 +177,7 @@ actor RegistryFeed {
     private func scheduleSave() {
         guard saving == nil else { return }
         saving = Task {
-            guard (try? await Task.sleep(for: Self.saveDelay)) != nil else { return }
+            guard await Task.pause(for: Self.saveDelay) else { return }
             saving = nil
             save()
         }

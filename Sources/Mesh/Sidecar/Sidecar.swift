@@ -15,6 +15,7 @@ public final class Sidecar: Sendable {
     private static let probing = (steady: Duration.seconds(1), starting: Duration.milliseconds(100))
     /// Before the drain ends, callers learn of it from their watches and from refusals.
     private static let farewell = Duration.seconds(1)
+    private static let drainStep = Duration.milliseconds(20)
 
     private let configuration: SidecarConfiguration
     private let tell: @Sendable (SidecarEvent) -> Void
@@ -49,8 +50,8 @@ public final class Sidecar: Sendable {
         _ configuration: SidecarConfiguration,
         tell: @escaping @Sendable (SidecarEvent) -> Void
     ) async throws -> Sidecar {
-        try PrivateDirectory.make(configuration.stateDirectory)
-        try PrivateDirectory.make(configuration.runDirectory)
+        try PrivateFile.makeDirectory(configuration.stateDirectory)
+        try PrivateFile.makeDirectory(configuration.runDirectory)
         let registry = RegistryAccess(configuration.registry)
         let identity = try WorkloadIdentity(
             service: configuration.service,
@@ -199,11 +200,7 @@ public final class Sidecar: Sendable {
 
     private func renew() async {
         let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
-        while !Task.isCancelled {
-            try? await Task.sleep(for: await identity.wait(now: WallClock.now()))
-            guard !Task.isCancelled else { return }
-            await renewOnce(credentials)
-        }
+        while await Task.pause(for: await identity.wait(now: WallClock.now())) { await renewOnce(credentials) }
     }
 
     private func renewOnce(_ credentials: CredentialUpdate) async {
@@ -218,8 +215,7 @@ public final class Sidecar: Sendable {
     }
 
     private func sweep() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: Self.sweeping)
+        while await Task.pause(for: Self.sweeping) {
             loops.onEach { $0.sweep(now: .now()) }
             let unused = try? await loops.map { $0.data.unused(for: Self.unusedAge, now: .now()) }
             guard let names = unused.map({ $0.dropFirst().reduce(Set($0.first ?? [])) { $0.intersection($1) } }),
@@ -235,7 +231,7 @@ public final class Sidecar: Sendable {
         guard let registrar, let port = configuration.applicationPort else { return }
         let probe = HealthProbe(port: Int(port), path: configuration.healthPath, group: loops.group)
         var failures = 0
-        while !Task.isCancelled {
+        repeat {
             switch await probe.check().unless(configuration.objection) {
             case .serves(let detail):
                 failures = 0
@@ -248,8 +244,7 @@ public final class Sidecar: Sendable {
                     await registrar.report(.unhealthy, detail: detail)
                 }
             }
-            try? await Task.sleep(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
-        }
+        } while await Task.pause(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
     }
 
     // MARK: Stop
@@ -259,12 +254,11 @@ public final class Sidecar: Sendable {
         condition.beginDraining()
         await registrar?.drain()
         let deadline = ContinuousClock.now + configuration.drainTime
-        try? await Task.sleep(for: min(Self.farewell, configuration.drainTime))
+        _ = await Task.pause(for: min(Self.farewell, configuration.drainTime))
         loops.onEach { $0.beginDraining() }
         while ContinuousClock.now < deadline {
             let underWay = (try? await loops.map { $0.inbound.inFlight }.reduce(0, +)) ?? 0
-            if underWay == 0 { break }
-            try? await Task.sleep(for: .milliseconds(20))
+            guard underWay > 0, await Task.pause(for: Self.drainStep) else { break }
         }
         loops.onEach { $0.closeConnections() }
     }

@@ -1,5 +1,6 @@
 import Glibc
 import Identity
+import MeshManifest
 import NIOCore
 import NIOPosix
 import RegistryClient
@@ -69,9 +70,9 @@ extension DataPlaneSettings {
             instance: configuration.instance,
             zone: configuration.zone,
             trustDomain: trustDomain,
-            mesh: configuration.rules.ruleSet,
-            upstreams: configuration.upstreams.mapValues(\.ruleSet),
-            paths: configuration.loggedPath.disclosure,
+            mesh: RuleSet(configuration.rules),
+            upstreams: configuration.upstreams.mapValues { RuleSet($0) },
+            paths: configuration.loggedPath,
             egress: configuration.egress?.map { EgressRule($0) },
             patience: Self.patience,
             patientUntil: configuration.isDevelopment ? nil : .now() + Self.youth
@@ -79,13 +80,13 @@ extension DataPlaneSettings {
     }
 }
 
-extension SidecarConfiguration.LoggedPath {
-    fileprivate var disclosure: PathDisclosure {
-        switch self {
-        case .full: .full
-        case .masked: .masked
-        case .off: .off
-        }
+extension RuleSet {
+    fileprivate init(_ rules: Manifest.CallRules) {
+        self.init(
+            retries: rules.retries,
+            timeout: rules.timeout.map { TimeAmount($0) },
+            perTryTimeout: rules.perTryTimeout.map { TimeAmount($0) }
+        )
     }
 }
 

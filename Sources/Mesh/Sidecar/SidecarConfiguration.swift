@@ -1,33 +1,15 @@
 public import Identity
-import NIOCore
+public import MeshManifest
 public import RegistryClient
 public import RegistryModel
 
 /// What a sidecar is told: which service it stands beside, which registry it belongs to, and by which rules it calls.
 public struct SidecarConfiguration: Sendable {
-    /// Rules that one source gives; what is nil is left to the next.
-    public struct Rules: Sendable, Equatable {
-        public var retries: Int?
-        public var timeout: Duration?
-        public var perTryTimeout: Duration?
-
-        public init(retries: Int? = nil, timeout: Duration? = nil, perTryTimeout: Duration? = nil) {
-            self.retries = retries
-            self.timeout = timeout
-            self.perTryTimeout = perTryTimeout
-        }
-    }
-
     /// Where the application's calls are taken.
     public enum Outbound: Sendable, Equatable {
         /// Port 0: any free one.
         case tcp(host: String, port: Int)
         case unix(path: String)
-    }
-
-    /// What of paths the access log shows.
-    public enum LoggedPath: Sendable {
-        case full, masked, off
     }
 
     public var service: ServiceName
@@ -64,12 +46,12 @@ public struct SidecarConfiguration: Sendable {
     public var takesNextPort = false
     public var advertisedHost: String?
 
-    public var rules = Rules()
-    public var upstreams: [ServiceName: Rules] = [:]
+    public var rules = Manifest.CallRules()
+    public var upstreams: [ServiceName: Manifest.CallRules] = [:]
     public var allow = PeerAuthorization.AllowList.anyone
     /// Hosts outside of the mesh that may be called; nil: all.
     public var egress: [String]?
-    public var loggedPath = LoggedPath.masked
+    public var loggedPath = Manifest.LoggedPath.masked
     /// A developer's: names may come late for ever, and nothing waits long at the end.
     public var isDevelopment = false
     /// Why the application may not be offered yet although it answers; nil: it may.
@@ -95,16 +77,6 @@ public struct SidecarConfiguration: Sendable {
         self.registry = registry
         self.stateDirectory = stateDirectory
         self.runDirectory = runDirectory
-    }
-}
-
-extension SidecarConfiguration.Rules {
-    var ruleSet: RuleSet {
-        RuleSet(
-            retries: retries,
-            timeout: timeout.map { TimeAmount($0) },
-            perTryTimeout: perTryTimeout.map { TimeAmount($0) }
-        )
     }
 }
 

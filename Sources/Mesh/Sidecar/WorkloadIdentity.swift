@@ -1,4 +1,3 @@
-import Glibc
 import Identity
 import RegistryClient
 import RegistryModel
@@ -29,18 +28,20 @@ actor WorkloadIdentity {
         self.registry = registry
         self.joinToken = joinToken
         self.directory = directory
-        try PrivateDirectory.make(directory)
-        if let text = readText(directory + "/key.pem") {
+        try PrivateFile.makeDirectory(directory)
+        if let text = try PrivateFile.read(directory + "/key.pem") {
             key = try WorkloadKey(pem: text)
         } else {
             key = WorkloadKey()
             try PrivateFile.write(key.pem, to: directory + "/key.pem")
         }
         // What is kept may be of another registry, or over: then it is asked for anew.
-        guard let text = readText(directory + "/bundle.pem"), let kept = try? TrustBundle(pem: text) else { return }
+        guard let text = try? PrivateFile.read(directory + "/bundle.pem"), let kept = try? TrustBundle(pem: text) else {
+            return
+        }
         if let joinToken, registry.address.isTLS, try !kept.contains(rootKeyHash: joinToken.rootKeyHash) { return }
         bundle = kept
-        if let text = readText(directory + "/certificate.pem") { svid = try? X509SVID(pem: text) }
+        if let text = try? PrivateFile.read(directory + "/certificate.pem") { svid = try? X509SVID(pem: text) }
         registry.use(Self.credentials(key, svid, kept))
     }
 
@@ -197,35 +198,4 @@ actor WorkloadIdentity {
         guard let svid else { return .zero }
         return max(.zero, svid.renewAfter.since(now))
     }
-}
-
-/// Folders that only their owner may enter.
-enum PrivateDirectory {
-    /// Makes it and what is missing above it.
-    ///
-    /// - Throws: `storage`.
-    static func make(_ path: String) throws(IdentityError) {
-        var made = path.hasPrefix("/") ? "" : "."
-        for part in path.split(separator: "/") {
-            made += "/" + part
-            guard mkdir(made, 0o700) == 0 || errno == EEXIST else {
-                throw IdentityError(.storage, "can't make \(made): \(String(cString: strerror(errno)))")
-            }
-        }
-    }
-}
-
-/// A small file whole; nil where it can't be read.
-func readText(_ path: String, limit: Int = 1_048_576) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 16_384)
-    var text: [UInt8] = []
-    while text.count <= limit {
-        let count = read(descriptor, &bytes, bytes.count)
-        guard count > 0 else { return count == 0 ? String(decoding: text, as: UTF8.self) : nil }
-        text.append(contentsOf: bytes[..<count])
-    }
-    return nil
 }

@@ -1,0 +1,273 @@
+import NIOCore
+import RegistryModel
+
+/// What tells one kind of ``Passage`` from another.
+protocol PassageTerms {
+    var data: DataPlane { get }
+    var direction: AccessRecord.Direction { get }
+    /// As the access log names both ends, and what lies between them.
+    var from: String { get }
+    var to: String { get }
+    var trace: String { get }
+    var isMutualTLS: Bool { get }
+    /// Silence for this long ends a response that has begun; nil: it may last.
+    var idleTimeout: TimeAmount? { get }
+
+    /// - Parameter remaining: of the call's time.
+    func added(remaining: TimeAmount) -> AddedFields
+    func notConnected(_ failure: ExchangeFailure) -> MeshError
+    func failed(_ failure: ExchangeFailure) -> MeshError
+    func timedOut(delivered: Delivery) -> MeshError
+    /// The last word of it, behind its line in the log.
+    func ended(status: Int, _ error: MeshErrorCode?, took: TimeAmount)
+}
+
+/// A request that is passed on once and never twice, streaming both ways: to the application beside this sidecar, or to a
+/// host outside of the mesh.
+final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
+    private enum Phase {
+        case connecting
+        case awaitingHead
+        case streaming
+        case over
+    }
+
+    private let terms: Terms
+    private let pool: ConnectionPool
+    private let head: RequestHead
+    private let target: RequestTarget
+    private let writer: any ResponseWriter
+    private let began: NIODeadline
+    private let startedAt: Timestamp
+    private let deadline: NIODeadline
+
+    private var phase = Phase.connecting
+    private var exchange: (any UpstreamExchange)?
+    /// Of the request's body, until there is a connection.
+    private var waiting: [ByteBuffer] = []
+    private var requestEnded = false
+    private var trailers: FieldBlock?
+    private var received = 0
+    private var sent = 0
+    private var status = 0
+    private var lastActivity: NIODeadline
+    private lazy var timer = WheelTimer(target: self)
+
+    /// - Parameter timeout: until the response's head.
+    init(
+        _ terms: Terms,
+        over pool: ConnectionPool,
+        head: RequestHead,
+        target: RequestTarget,
+        writer: any ResponseWriter,
+        timeout: TimeAmount,
+        now: NIODeadline
+    ) {
+        self.terms = terms
+        self.pool = pool
+        self.head = head
+        self.target = target
+        self.writer = writer
+        began = now
+        lastActivity = now
+        startedAt = terms.data.now()
+        deadline = now + timeout
+    }
+
+    /// - Parameter freshness: of a connection that was used before; nil: any.
+    func start(http2: Bool, freshness: TimeAmount?) {
+        terms.data.wheel.set(timer, at: deadline, now: began)
+        pool.acquire(http2: http2, freshness: freshness, now: began, for: self)
+    }
+
+    // MARK: PoolWaiter
+
+    var responseSink: any ResponseSink { self }
+
+    func obtained(_ exchange: any UpstreamExchange, isReused: Bool) {
+        guard case .connecting = phase else { return exchange.cancel() }
+        self.exchange = exchange
+        phase = .awaitingHead
+        exchange.send(head: head, path: target, adding: terms.added(remaining: deadline - .now()))
+        for part in waiting { exchange.send(body: part) }
+        waiting.removeAll()
+        if requestEnded { exchange.sendEnd(trailers: trailers) }
+        exchange.flush()
+        writer.setReading(exchange.canTakeMore)
+    }
+
+    func notConnected(_ failure: ExchangeFailure) {
+        guard case .connecting = phase else { return }
+        answer(terms.notConnected(failure))
+    }
+
+    // MARK: The request
+
+    func requestBody(_ data: ByteBuffer) {
+        received += data.readableBytes
+        guard let exchange else {
+            waiting.append(data)
+            if received >= KeptBody.limit { writer.setReading(false) }
+            return
+        }
+        exchange.send(body: data)
+        exchange.flush()
+        lastActivity = .now()
+        if !exchange.canTakeMore { writer.setReading(false) }
+    }
+
+    func requestEnd(trailers: FieldBlock?) {
+        requestEnded = true
+        self.trailers = trailers
+        exchange?.sendEnd(trailers: trailers)
+        exchange?.flush()
+    }
+
+    func callerCanTakeMore() {
+        exchange?.setReading(true)
+    }
+
+    func callerGone() {
+        guard !isOver else { return }
+        cancel()
+        finish(status: status == 101 ? 101 : 499, nil)
+    }
+
+    // MARK: The response
+
+    func response(_ head: ResponseHead) {
+        if head.isInformational { return writer.write(informational: head) }
+        status = head.status
+        phase = .streaming
+        lastActivity = .now()
+        var head = head
+        head.block.removeMeshFields()
+        writer.write(head: head, adding: AddedFields())
+        if let idleTimeout = terms.idleTimeout {
+            terms.data.wheel.set(timer, at: lastActivity + idleTimeout, now: lastActivity)
+        } else {
+            terms.data.wheel.clear(timer)
+        }
+    }
+
+    func responseBody(_ data: ByteBuffer) {
+        sent += data.readableBytes
+        writer.write(body: data)
+        if !writer.canTakeMore { exchange?.setReading(false) }
+    }
+
+    func responseReadComplete() {
+        guard case .streaming = phase else { return }
+        writer.flush()
+    }
+
+    func responseEnd(trailers: FieldBlock?) {
+        guard case .streaming = phase else { return }
+        exchange = nil
+        phase = .over
+        var trailers = trailers
+        trailers?.removeMeshFields()
+        writer.writeEnd(trailers: trailers)
+        finish(status: status, nil)
+    }
+
+    func responseFailed(_ failure: ExchangeFailure) {
+        guard !isOver else { return }
+        exchange = nil
+        let error = terms.failed(failure)
+        guard case .streaming = phase else { return answer(error) }
+        writer.cut()
+        finish(status: status, error)
+    }
+
+    func upstreamCanTakeMore() {
+        writer.setReading(true)
+    }
+
+    // MARK: The end
+
+    func timerFired(now: NIODeadline) {
+        switch phase {
+        case .over: return
+        case .streaming:
+            guard let idleTimeout = terms.idleTimeout else { return }
+            let silentUntil = lastActivity + idleTimeout
+            guard now >= silentUntil else { return terms.data.wheel.set(timer, at: silentUntil, now: now) }
+            cancel()
+            writer.cut()
+            finish(status: status, .silence(idleTimeout))
+        case .connecting:
+            cancel()
+            answer(terms.timedOut(delivered: .no))
+        case .awaitingHead:
+            cancel()
+            answer(terms.timedOut(delivered: .unknown))
+        }
+    }
+
+    private var isOver: Bool {
+        if case .over = phase { true } else { false }
+    }
+
+    private func cancel() {
+        if let exchange { exchange.cancel() } else { pool.cancel(self) }
+        exchange = nil
+    }
+
+    /// Ends it with the mesh's own answer.
+    func answer(_ error: MeshError) {
+        phase = .over
+        error.write(to: writer, isGRPC: head.isGRPC)
+        finish(status: error.code.status, error)
+    }
+
+    private func finish(status: Int, _ error: MeshError?) {
+        phase = .over
+        waiting.removeAll()
+        terms.data.wheel.clear(timer)
+        let took = NIODeadline.now() - began
+        terms.data.log.append(
+            AccessRecord(
+                direction: terms.direction,
+                time: startedAt,
+                from: terms.from,
+                to: terms.to,
+                method: head.block.text(head.method),
+                path: terms.data.settings.paths.show(head.path(target)),
+                status: status,
+                error: error?.code.description,
+                hint: error?.message,
+                tries: [],
+                mostTries: 1,
+                received: received,
+                sent: sent,
+                took: took,
+                trace: terms.trace,
+                isMutualTLS: terms.isMutualTLS,
+                isTLS: terms.isMutualTLS
+            )
+        )
+        terms.ended(status: status, error?.code, took: took)
+    }
+}
+
+extension MeshError {
+    /// Of a stream that nobody fed any more.
+    static func silence(_ timeout: TimeAmount) -> MeshError {
+        MeshError(.timeout, "nothing was sent for \(timeout.seconds / 60) minutes")
+    }
+}
+
+extension RequestHead {
+    /// The path that goes on.
+    func path(_ target: RequestTarget) -> String {
+        target.isRoot ? "/" : block.text(target.path)
+    }
+}
+
+extension FieldBlock {
+    /// What others say in the mesh's name is not the mesh's word.
+    mutating func removeMeshFields() {
+        fields.removeAll { $0.known.isMesh }
+    }
+}
