@@ -169,7 +169,7 @@ let targets: [Target] = [
     .testTarget(
         name: "MeshTests",
         dependencies: [
-            "Mesh", "MeshManifest", "RegistryClient", "RegistryModel", "TestSupport",
+            "Identity", "Mesh", "MeshManifest", "RegistryClient", "RegistryModel", "TestSupport",
             .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]
     ),

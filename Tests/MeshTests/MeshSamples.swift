@@ -8,6 +8,8 @@ import TestSupport
 /// Instances as the registry would give them.
 struct SampleInstance {
     var id = "b-1"
+    var ip = "10.0.0.1"
+    var port = 17_000
     var handle: UInt64 = 1
     var health = Health.healthy
     var cause = TransitionCause.reported
@@ -22,8 +24,8 @@ struct SampleInstance {
         var json = JSONWriter()
         json.beginObject()
         json.member("id", id)
-        json.member("ip", "10.0.0.1")
-        json.member("port", 17_000)
+        json.member("ip", ip)
+        json.member("port", port)
         json.member("handle", handle)
         json.member("status", health.description)
         json.member("cause", cause.description)

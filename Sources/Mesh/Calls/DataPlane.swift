@@ -146,6 +146,8 @@ struct DataPlaneSettings: Sendable {
     let patience: TimeAmount
     /// Until when ``patience`` holds in a production sidecar; nil: always (`dev`).
     let patientUntil: NIODeadline?
+    /// Silence for this long ends a response that has begun.
+    let idleTimeout: TimeAmount
 }
 
 /// A service that this loop calls.

@@ -15,7 +15,6 @@ struct EgressCall: PassageTerms {
     var from: String { data.settings.service.description }
     var to: String { host }
     var isMutualTLS: Bool { false }
-    var idleTimeout: TimeAmount? { nil }
 
     func added(remaining: TimeAmount) -> AddedFields {
         AddedFields()

@@ -17,7 +17,6 @@ struct InboundCall: PassageTerms {
     var to: String { plane.service.description }
     var trace: String { context.traceID }
     var isMutualTLS: Bool { caller != nil }
-    var idleTimeout: TimeAmount? { OutboundCall.idleTimeout }
 
     func added(remaining: TimeAmount) -> AddedFields {
         var added = AddedFields()
@@ -92,7 +91,7 @@ final class InboundPlane {
             plane: self,
             caller: caller,
             context: TraceContext(head, using: &data.generator),
-            timeout: head.ownTimeout ?? OutboundCall.idleTimeout
+            timeout: head.ownTimeout ?? data.settings.idleTimeout
         )
         let call = Passage(
             terms,

@@ -17,9 +17,6 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         case over
     }
 
-    /// Nothing for this long, once a response has begun, ends it.
-    static let idleTimeout = TimeAmount.minutes(5)
-
     let plane: DataPlane
     let entry: ServiceEntry
     let head: RequestHead
@@ -214,13 +211,13 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         if current?.externalURL != nil { head.block.removeMeshFields() }
         writer.write(head: head, adding: added)
         // A stream may be silent, but not for ever.
-        plane.wheel.set(timer, at: now + Self.idleTimeout, now: now)
+        plane.wheel.set(timer, at: now + plane.settings.idleTimeout, now: now)
     }
 
     func responseBody(_ data: ByteBuffer) {
         sent += data.readableBytes
         writer.write(body: data)
-        lastActivity = tryBegan > lastActivity ? tryBegan : lastActivity
+        lastActivity = .now()
         if !writer.canTakeMore { exchange?.setReading(false) }
     }
 
@@ -233,6 +230,8 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         guard case .streaming = phase else { return }
         exchange = nil
         phase = .over
+        var trailers = trailers
+        if current?.externalURL != nil { trailers?.removeMeshFields() }
         writer.writeEnd(trailers: trailers)
         finish(status: responseStatus, nil)
     }
@@ -272,14 +271,11 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         switch phase {
         case .over: return
         case .streaming:
-            let silentUntil = lastActivity + Self.idleTimeout
+            let silentUntil = lastActivity + plane.settings.idleTimeout
             guard now >= silentUntil else { return plane.wheel.set(timer, at: silentUntil, now: now) }
             exchange?.cancel()
             writer.cut()
-            finish(
-                status: responseStatus,
-                error(.timeout, "nothing was sent for \(Self.idleTimeout.seconds / 60) minutes")
-            )
+            finish(status: responseStatus, .silence(plane.settings.idleTimeout))
         case .waitingForName:
             entry.stopWaiting(self)
             phase = .connecting

@@ -10,8 +10,6 @@ protocol PassageTerms {
     var to: String { get }
     var trace: String { get }
     var isMutualTLS: Bool { get }
-    /// Silence for this long ends a response that has begun; nil: it may last.
-    var idleTimeout: TimeAmount? { get }
 
     /// - Parameter remaining: of the call's time.
     func added(remaining: TimeAmount) -> AddedFields
@@ -143,16 +141,13 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
         var head = head
         head.block.removeMeshFields()
         writer.write(head: head, adding: AddedFields())
-        if let idleTimeout = terms.idleTimeout {
-            terms.data.wheel.set(timer, at: lastActivity + idleTimeout, now: lastActivity)
-        } else {
-            terms.data.wheel.clear(timer)
-        }
+        terms.data.wheel.set(timer, at: lastActivity + terms.data.settings.idleTimeout, now: lastActivity)
     }
 
     func responseBody(_ data: ByteBuffer) {
         sent += data.readableBytes
         writer.write(body: data)
+        lastActivity = .now()
         if !writer.canTakeMore { exchange?.setReading(false) }
     }
 
@@ -190,7 +185,7 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
         switch phase {
         case .over: return
         case .streaming:
-            guard let idleTimeout = terms.idleTimeout else { return }
+            let idleTimeout = terms.data.settings.idleTimeout
             let silentUntil = lastActivity + idleTimeout
             guard now >= silentUntil else { return terms.data.wheel.set(timer, at: silentUntil, now: now) }
             cancel()
@@ -254,7 +249,7 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
 extension MeshError {
     /// Of a stream that nobody fed any more.
     static func silence(_ timeout: TimeAmount) -> MeshError {
-        MeshError(.timeout, "nothing was sent for \(timeout.seconds / 60) minutes")
+        MeshError(.timeout, "nothing was sent for \(timeout.milliseconds / 1_000) s")
     }
 }
 

@@ -63,6 +63,7 @@ extension DataPlaneSettings {
     /// In the first seconds of a sidecar, and always in development, names may still be on their way.
     private static let patience = TimeAmount.seconds(2)
     private static let youth = TimeAmount.seconds(10)
+    private static let idleTimeout = TimeAmount.minutes(5)
 
     init(_ configuration: SidecarConfiguration, trustDomain: TrustDomain) {
         self.init(
@@ -75,7 +76,8 @@ extension DataPlaneSettings {
             paths: configuration.loggedPath,
             egress: configuration.egress?.map { EgressRule($0) },
             patience: Self.patience,
-            patientUntil: configuration.isDevelopment ? nil : .now() + Self.youth
+            patientUntil: configuration.isDevelopment ? nil : .now() + Self.youth,
+            idleTimeout: Self.idleTimeout
         )
     }
 }
