@@ -136,7 +136,10 @@ public final class Subscription: Sendable {
             }
             instances.append(UInt8(ascii: "]"))
             bytes += instances.count
-            events.append(.service(name, instances: instances, policy: try snapshot.service(name)?.policy))
+            let record = try snapshot.service(name)
+            events.append(
+                .service(name, instances: instances, policy: record?.policy, isKnown: record != nil)
+            )
         }
         for key in pending.instances.sorted() {
             guard bytes < Self.batchBytes else {

@@ -40,8 +40,9 @@ public enum WatchEvent: Sendable, Equatable {
     case reset
     /// Everything that is not to be believed any more, replacing what the watcher has.
     case denied([Revocation])
-    /// The whole state of a service, replacing what the watcher has. `instances` is a JSON array.
-    case service(ServiceName, instances: [UInt8], policy: MeshPolicy?)
+    /// The whole state of a service, replacing what the watcher has. `instances` is a JSON array; a name that is not known
+    /// has none.
+    case service(ServiceName, instances: [UInt8], policy: MeshPolicy?, isKnown: Bool)
     /// `instance` is a JSON object.
     case upsert(ServiceName, instance: [UInt8])
     case remove(InstanceKey)

@@ -82,8 +82,9 @@ struct EventStreamBody: Sendable {
         switch event {
         case .reset: break
         case .denied(let revocations): write(revocations, to: &json)
-        case .service(let name, let instances, let policy):
+        case .service(let name, let instances, let policy, let isKnown):
             json.member("service", name.description)
+            json.member("known", isKnown)
             json.key("instances")
             json.write(raw: instances)
             json.key("policy")

@@ -11,8 +11,8 @@ public enum WatchMessage: Sendable, Equatable {
     /// What is not to be believed any more, replacing what was known of that: serial numbers, and services whose
     /// certificates issued before a time are void.
     case denied(serials: Set<String>, services: [ServiceName: Timestamp])
-    /// A service whole, replacing what was known of it.
-    case service(ServiceName, [RegisteredInstance], MeshPolicy?)
+    /// A service whole, replacing what was known of it. A registry that does not know the name says so.
+    case service(ServiceName, [RegisteredInstance], MeshPolicy?, isKnown: Bool = true)
     case upsert(RegisteredInstance)
     case remove(InstanceKey)
     case policy(ServiceName, MeshPolicy?)
@@ -177,6 +177,7 @@ extension WatchMessage {
         var id: InstanceID?
         var policy: MeshPolicy?
         var pem: String?
+        var isKnown = true
         var instances: [RegisteredInstance] = []
         if name == "denied" {
             self = try Self.denied(from: &json)
@@ -186,6 +187,7 @@ extension WatchMessage {
             switch member {
             case "service": service = try ServiceName(try json.string())
             case "pem": pem = try json.string()
+            case "known": isKnown = try json.bool()
             case "id": id = try InstanceID(try json.string())
             case "policy": if !json.takeNull() { policy = try MeshPolicy(from: &json) }
             case "instance", "instances":
@@ -207,7 +209,7 @@ extension WatchMessage {
         }
         switch (name, service, id, instances.first) {
         case ("reset", _, _, _): self = .reset
-        case ("service", let service?, _, _): self = .service(service, instances, policy)
+        case ("service", let service?, _, _): self = .service(service, instances, policy, isKnown: isKnown)
         case ("upsert", _, _, let instance?): self = .upsert(instance)
         case ("remove", let service?, let id?, _): self = .remove(InstanceKey(service: service, id: id))
         case ("policy", let service?, _, _): self = .policy(service, policy)

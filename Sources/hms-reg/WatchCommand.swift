@@ -81,8 +81,9 @@ struct WatchCommand: AsyncParsableCommand {
                     ? nil : "all older ones of \(services.keys.sorted().map(\.description).joined(separator: ", "))",
             ]
             return "\(now) revoked: \(parts.compactMap { $0 }.joined(separator: ", "))\n"
-        case .service(let name, let instances, let policy):
+        case .service(let name, let instances, let policy, let isKnown):
             let count = HumanText.counted(UInt64(instances.count), "instance")
+            guard isKnown else { return "\(now) \(style.bold(name.description)) not registered\n" }
             let rules = policy == nil ? "" : " \(output.symbols.separator) with a policy"
             return "\(now) \(style.bold(name.description)) \(count)\(rules)\n"
                 + instances.map { "         \(line(of: $0, style))\n" }.joined()

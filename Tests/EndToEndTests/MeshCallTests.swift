@@ -105,6 +105,9 @@ struct MeshCallTests {
             }
             #expect(empty.status == 503)
             #expect(empty.delivered == "no")
+            // One that never saw the instance knows it from the registry.
+            let later = try await fleet.sidecar("passport-printer")
+            #expect(try await later.call("identity-check").code == "no-instances")
         }
     }
 

@@ -32,7 +32,7 @@ struct WatchTests {
                 switch message {
                 case .reset: state.instances = [:]
                 case .denied, .bundle: break
-                case .service(let name, let instances, _):
+                case .service(let name, let instances, _, _):
                     state.wholeServices += 1
                     state.instances = state.instances.filter { $0.key.service != name }
                     for instance in instances { Self.put(instance, &state) }
@@ -108,7 +108,7 @@ struct WatchTests {
             #expect(lines.first?.hasPrefix(##"{"event":"bundle","trustDomain":"gov.local","pem":"-----BEGIN"##) == true)
             #expect(lines.dropFirst().first == #"{"event":"denied","serials":[],"services":{}}"#)
             #expect(
-                lines.dropFirst(2).first?.hasPrefix(#"{"event":"service","service":"a","instances":[{"id":"1""#) == true
+                lines.dropFirst(2).first?.hasPrefix(#"{"event":"service","service":"a","known":true,"instances":[{"id":"1""#) == true
             )
             try await watch.end(by: SIGINT)
             try await daemon.program.end()

@@ -34,7 +34,7 @@ struct RoutingTableTests {
     func unknownOrEmpty() {
         var table = RoutingTable()
         #expect(table.routes(of: service) == nil)
-        table.apply(.service(service, [], nil), sequence: SequenceNumber(1))
+        table.apply(.service(service, [], nil, isKnown: false), sequence: SequenceNumber(1))
         #expect(table.routes(of: service)?.isKnown == false)
         table.apply(.upsert(SampleInstance().registered), sequence: SequenceNumber(2))
         table.apply(.remove(SampleInstance().key), sequence: SequenceNumber(3))

@@ -93,7 +93,7 @@ struct EventStreamBodyTests {
         let key = InstanceKey(service: try ServiceName("a"), id: try InstanceID("1"))
         let cursor = WatchCursor(epoch: Epoch(rawValue: 1), sequence: SequenceNumber(7))
         let events: [WatchEvent] = [
-            .reset, .service(key.service, instances: Array("[]".utf8), policy: nil), .remove(key),
+            .reset, .service(key.service, instances: Array("[]".utf8), policy: nil, isKnown: true), .remove(key),
         ]
         let whole = String(buffer: EventStreamBody.encode(WatchBatch(events: events, cursor: cursor)))
         #expect(
@@ -102,7 +102,7 @@ struct EventStreamBodyTests {
                 data: {}
 
                 event: service
-                data: {"service":"a","instances":[],"policy":null}
+                data: {"service":"a","known":true,"instances":[],"policy":null}
 
                 event: remove
                 id: 0000000000000001-7

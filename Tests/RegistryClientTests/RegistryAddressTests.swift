@@ -97,11 +97,11 @@ struct AnswerTests {
     func truncations() throws {
         let document = Array(
             """
-            {"service":"a","instances":[{"id":"1","ip":"10.0.0.1","port":1,"status":"healthy"}],"policy":{"retries":2}}
+            {"service":"a","known":true,"instances":[{"id":"1","ip":"10.0.0.1","port":1,"status":"healthy"}],"policy":{"retries":2}}
             """.utf8
         )
         let whole = try WatchMessage(ServerSentEvent(name: "service", data: document))
-        guard case .service(_, let instances, let policy) = whole else {
+        guard case .service(_, let instances, let policy, true) = whole else {
             Issue.record("it is \(whole)")
             return
         }

@@ -13,7 +13,8 @@ struct SubscriptionTests {
             switch event {
             case .reset: return "reset"
             case .denied(let revocations): return revocations.isEmpty ? nil : "denied \(revocations.count)"
-            case .service(let name, let instances, let policy):
+            case .service(let name, _, nil, isKnown: false): return "unknown \(name)"
+            case .service(let name, let instances, let policy, _):
                 let ids = try JSONValue(parsing: instances).elements.map { $0["id"]?.text ?? "?" }
                 return "service \(name) \(ids.joined(separator: ","))" + (policy == nil ? "" : " with policy")
             case .upsert(let name, let instance):
@@ -45,12 +46,12 @@ struct SubscriptionTests {
         }
     }
 
-    @Test("a watcher of some services hears of no others, and of one that is not there yet that it is empty")
+    @Test("a watcher of some services hears of no others, and of one that is not there yet that nobody knows it")
     func named() throws {
         try withWatchBench { bench in
             try bench.commit(registering(try sampleInstance("a", "b")))
             let watch = bench.subscribe(.named([try ServiceName("a"), try ServiceName("later")]))
-            #expect(try words(try watch.takeBatch()) == ["service a b", "service later "])
+            #expect(try words(try watch.takeBatch()) == ["service a b", "unknown later"])
             try bench.commit(registering(try sampleInstance("a-b", "c")), registering(try sampleInstance("later", "d")))
             #expect(try words(try watch.takeBatch()) == ["upsert later/d"])
         }

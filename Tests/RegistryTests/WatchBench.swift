@@ -94,7 +94,7 @@ struct WatcherState: Equatable {
         switch event {
         case .reset: services = [:]
         case .denied: break
-        case .service(let name, let instances, let policy):
+        case .service(let name, let instances, let policy, _):
             var service = Service(policy: policy)
             for instance in try JSONValue(parsing: instances).elements {
                 let id = try see(instance, of: name)

@@ -73,7 +73,7 @@ struct WatcherConvergenceTests {
                 let batch = try watch.takeBatch()
                 for event in batch.events {
                     switch event {
-                    case .service(_, let json, _):
+                    case .service(_, let json, _, _):
                         shown = try JSONValue(parsing: json).elements.first?["sequence"]?.number ?? 0
                     case .upsert(_, let json): shown = try JSONValue(parsing: json)["sequence"]?.number ?? 0
                     default: break

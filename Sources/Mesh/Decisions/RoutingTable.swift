@@ -22,22 +22,18 @@ struct RoutingTable: Sendable {
     }
 
     /// Takes one message of a watch.
-    ///
-    /// A service that was seen once stays known when its last instance goes. A watch answers an unknown name with an
-    /// empty service, which is how those are told apart.
     mutating func apply(_ message: WatchMessage, sequence: SequenceNumber) {
         self.sequence = sequence
         switch message {
         case .denied, .bundle: break
         // Every watched service follows whole; until then what was known is better than nothing.
         case .reset: break
-        case .service(let name, let instances, let policy):
-            let wasKnown = services[name]?.isKnown ?? false
+        case .service(let name, let instances, let policy, let isKnown):
             services[name] = ServiceRoutes(
                 service: name,
                 instances: instances.map { RoutedInstance($0) },
                 policy: policy,
-                isKnown: wasKnown || !instances.isEmpty || policy != nil
+                isKnown: isKnown
             )
         case .upsert(let registered): upsert(RoutedInstance(registered))
         case .remove(let key): services[key.service]?.instances.removeAll { $0.key == key }

@@ -7,6 +7,7 @@ struct LastKnownGood: Sendable {
     struct Service: Sendable {
         var instances: [InstanceKey: RegisteredInstance] = [:]
         var policy: MeshPolicy?
+        var isKnown = true
     }
 
     var sequence = SequenceNumber.none
@@ -22,10 +23,11 @@ struct LastKnownGood: Sendable {
         case .reset: break
         case .bundle(let pem): bundle = pem
         case .denied(let serials, let services): denied = DenyList(serials: serials, services: services)
-        case .service(let name, let instances, let policy):
+        case .service(let name, let instances, let policy, let isKnown):
             services[name] = Service(
                 instances: Dictionary(instances.map { ($0.instance.key, $0) }, uniquingKeysWith: { $1 }),
-                policy: policy
+                policy: policy,
+                isKnown: isKnown
             )
         case .upsert(let instance):
             services[instance.instance.key.service, default: Service()].instances[instance.instance.key] = instance
@@ -36,7 +38,9 @@ struct LastKnownGood: Sendable {
 
     /// As a watch would tell it.
     var messages: [WatchMessage] {
-        services.map { .service($0.key, Array($0.value.instances.values), $0.value.policy) }
+        services.map {
+            .service($0.key, Array($0.value.instances.values), $0.value.policy, isKnown: $0.value.isKnown)
+        }
     }
 
     /// - Throws: `storage`.
@@ -55,6 +59,7 @@ struct LastKnownGood: Sendable {
         for (name, service) in services {
             json.key(name.description)
             json.beginObject()
+            json.member("known", service.isKnown)
             json.key("policy")
             if let policy = service.policy { policy.write(to: &json) } else { json.writeNull() }
             json.key("instances")
@@ -101,6 +106,7 @@ extension LastKnownGood.Service {
         var read = Self()
         try json.object { (json, name) throws(RegistryModelError) in
             switch name {
+            case "known": read.isKnown = try json.bool()
             case "policy": if !json.takeNull() { read.policy = try MeshPolicy(from: &json) }
             case "instances":
                 try json.array { (json) throws(RegistryModelError) in

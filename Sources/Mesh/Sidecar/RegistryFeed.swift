@@ -193,7 +193,7 @@ extension WatchMessage {
     fileprivate var service: ServiceName? {
         switch self {
         case .reset, .denied, .bundle: nil
-        case .service(let name, _, _), .policy(let name, _): name
+        case .service(let name, _, _, _), .policy(let name, _): name
         case .upsert(let instance): instance.instance.key.service
         case .remove(let key): key.service
         }
@@ -203,7 +203,7 @@ extension WatchMessage {
     fileprivate var sequence: SequenceNumber? {
         switch self {
         case .reset, .denied, .bundle, .policy, .remove: nil
-        case .service(_, let instances, _): instances.map(\.sequence).max()
+        case .service(_, let instances, _, _): instances.map(\.sequence).max()
         case .upsert(let instance): instance.sequence
         }
     }
