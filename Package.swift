@@ -157,7 +157,10 @@ let targets: [Target] = [
         dependencies: ["MeshManifest", "RegistryModel", "Terminal", "TestSupport"]
     ),
     .testTarget(name: "SupervisionTests", dependencies: ["Supervision", "RegistryModel", "TestSupport"]),
-    .testTarget(name: "MeshCommandTests", dependencies: ["hms-mesh", "RegistryModel", "Terminal"]),
+    .testTarget(
+        name: "MeshCommandTests",
+        dependencies: ["hms-mesh", "Identity", "RegistryClient", "RegistryModel", "Terminal", "TestSupport"]
+    ),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),
     .testTarget(

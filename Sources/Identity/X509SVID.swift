@@ -48,6 +48,12 @@ public struct X509SVID: Sendable, Equatable {
         return Timestamp(leaf.notValidBefore.addingTimeInterval(life / 3))
     }
 
+    /// Whether the issuer signed the leaf, and one of the roots the issuer. Dates and names are not looked at.
+    public func isSigned(by bundle: TrustBundle) -> Bool {
+        issuer.publicKey.isValidSignature(leaf.signature, for: leaf)
+            && bundle.roots.contains { $0.publicKey.isValidSignature(issuer.signature, for: issuer) }
+    }
+
     /// As events and `hms-reg cert` show it: lower-case hexadecimal.
     public var serial: String {
         leaf.serial
@@ -95,6 +101,11 @@ extension Certificate {
     /// When this mesh's authority made it: its `notBefore` lies ``CertificateAuthority/backdating`` before that.
     public var issuedAt: Timestamp {
         Timestamp(notValidBefore).advanced(by: CertificateAuthority.backdating)
+    }
+
+    /// The first second of its life.
+    public var beginsAt: Timestamp {
+        Timestamp(notValidBefore)
     }
 
     /// The last second of its life.

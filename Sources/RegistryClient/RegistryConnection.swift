@@ -15,6 +15,8 @@ public struct RegistryConnection: Sendable {
         /// The mass expiry guard holds expiries back.
         public var isProtected: Bool
         public var etag: String?
+        /// The `Date` field.
+        var date: String?
         public var body: [UInt8]
     }
 
@@ -200,6 +202,7 @@ extension RegistryConnection.Answer {
         sequence = SequenceNumber(headers.first(name: "x-hms-sequence").flatMap { UInt64($0) } ?? 0)
         isProtected = headers.first(name: "x-hms-protected") == "true"
         etag = headers.first(name: "etag")
+        date = headers.first(name: "date")
         body = response.body.map { Array($0.readableBytesView) } ?? []
     }
 

@@ -18,6 +18,8 @@ public struct RegistryStatusReport: Sendable, Equatable {
     public var dataDirectory = ""
     public var uptimeMilliseconds: UInt64 = 0
     public var sequence = SequenceNumber.none
+    /// By the registry's clock; nil where it does not say.
+    public var time: Timestamp?
     public var services: UInt64 = 0
     public var health = HealthCounts()
     public var heartbeatsPerSecond = 0.0
@@ -57,6 +59,7 @@ public struct RegistryStatusReport: Sendable, Equatable {
         case "dataDirectory": dataDirectory = try json.string()
         case "uptimeMs": uptimeMilliseconds = try json.integer()
         case "sequence": sequence = SequenceNumber(try json.integer(as: UInt64.self))
+        case "time": time = Timestamp(rfc3339: try json.string())
         case "services": services = try json.integer()
         case "health": health = try HealthCounts(from: &json)
         case "diskFull": isDiskFull = try json.bool()

@@ -71,7 +71,7 @@ public struct ProcessTable: Sendable {
         DirectoryListing.names(in: "\(root)/\(path)")
     }
 
-    private func text(of path: String) -> String {
+    func text(of path: String) -> String {
         let descriptor = open("\(root)/\(path)", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }

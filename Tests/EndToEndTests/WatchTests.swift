@@ -108,7 +108,9 @@ struct WatchTests {
             #expect(lines.first?.hasPrefix(##"{"event":"bundle","trustDomain":"gov.local","pem":"-----BEGIN"##) == true)
             #expect(lines.dropFirst().first == #"{"event":"denied","serials":[],"services":{}}"#)
             #expect(
-                lines.dropFirst(2).first?.hasPrefix(#"{"event":"service","service":"a","known":true,"instances":[{"id":"1""#) == true
+                lines.dropFirst(2).first?.hasPrefix(
+                    #"{"event":"service","service":"a","known":true,"instances":[{"id":"1""#
+                ) == true
             )
             try await watch.end(by: SIGINT)
             try await daemon.program.end()

@@ -12,6 +12,9 @@ struct SidecarReport: Sendable {
         var refusedHandshakes: Int
     }
 
+    var version: String
+    var pid: Int32
+    var applicationPort: UInt16?
     var service: ServiceName
     var instance: InstanceID
     var health: Health
@@ -32,6 +35,9 @@ struct SidecarReport: Sendable {
     func json() -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 2_048)
         json.beginObject()
+        json.member("version", version)
+        json.member("pid", pid)
+        if let applicationPort { json.member("application_port", applicationPort) }
         json.member("service", service.description)
         json.member("id", instance.description)
         json.member("health", health.description)
@@ -135,7 +141,7 @@ struct SidecarReport: Sendable {
     // MARK: Prometheus
 
     /// Prometheus' text exposition format 0.0.4. Labels are names of services and codes of errors, which are bounded.
-    func prometheus(version: String) -> String {
+    func prometheus() -> String {
         let total = metrics
         var page = MetricsPage()
         page.metric("hms_mesh_build_info", "gauge", "Version of the sidecar.")

@@ -1,3 +1,4 @@
+import Glibc
 import Identity
 import NIOCore
 import RegistryClient
@@ -18,7 +19,7 @@ struct SidecarReporter: Sendable {
     var answers: AdminListener.Answers {
         AdminListener.Answers(
             status: { try await report().json() },
-            metrics: { try await report().prometheus(version: configuration.programVersion) },
+            metrics: { try await report().prometheus() },
             isHealthy: { condition.health == .healthy },
             log: log
         )
@@ -27,6 +28,9 @@ struct SidecarReporter: Sendable {
     private func report() async throws -> SidecarReport {
         let svid = await identity.svid
         return SidecarReport(
+            version: configuration.programVersion,
+            pid: getpid(),
+            applicationPort: configuration.applicationPort,
             service: configuration.service,
             instance: configuration.instance,
             health: condition.health,

@@ -1,0 +1,233 @@
+import Glibc
+import Identity
+import Mesh
+import MeshManifest
+import RegistryClient
+import RegistryModel
+import Supervision
+import Terminal
+
+/// What `doctor` looks at, gathered side by side and within ``limit``.
+struct Examination: Sendable {
+    /// For each question that goes over a socket.
+    static let limit = Duration.seconds(2)
+    /// Questions to the registry, of which the quickest tells its clock best.
+    private static let samples = 5
+
+    var manifest: Manifest?
+    var sidecar: SidecarStatus?
+    var details: SidecarDetails?
+    /// nil: none is named, and no socket answers.
+    var registry: RegistryAddress?
+
+    /// - Parameters:
+    ///   - service: `--as`; nil: the manifest's, else of the nearest sidecar.
+    /// - Throws: exit code 2 for a manifest that is wrong, and for what is no address.
+    static func of(service: String?, file: String?, registry option: String?) async throws -> Examination {
+        var subject = Examination()
+        subject.manifest = try Manifest.forCommand(named: file)
+        let meant = service ?? subject.manifest?.service.name.description
+        // An operator asks for a registry alone.
+        if meant != nil || option == nil { subject.sidecar = await nearest(service: meant) }
+        subject.details = subject.sidecar.flatMap { try? SidecarDetails(parsing: $0.document) }
+        let named = Environment.variable("HMS_REGISTRY")?.isEmpty == false || option != nil
+        do {
+            if !named, let used = subject.details?.registry, !used.isEmpty {
+                subject.registry = try RegistryAddress(used)
+            } else {
+                let manifest = subject.manifest
+                subject.registry = try RegistrySelection.choose(
+                    option: option,
+                    environment: Environment.variable,
+                    manifest: { manifest.flatMap { found in found.registry.map { (found.file, $0) } } },
+                    isAnswered: LocalSocket.isAnswered
+                )?.address
+            }
+        } catch let error as RegistryClientError {
+            throw CommandError(error.message, hint: error.hint, exitCode: .usage)
+        }
+        return subject
+    }
+
+    /// The nearest one that lives, of this service where one is meant.
+    private static func nearest(service: String?) async -> SidecarStatus? {
+        var sockets = SidecarFile.nearest().map { [$0.admin] } ?? []
+        sockets += SidecarSockets.all()
+        for socket in sockets {
+            guard let status = try? await bounded(limit, { try await SidecarStatus.of(socket) }) else { continue }
+            if service == nil || status.service == service { return status }
+        }
+        return nil
+    }
+
+    var serviceName: String? {
+        manifest?.service.name.description ?? sidecar?.service
+    }
+
+    func report() async -> DoctorReport {
+        let name = serviceName.flatMap { try? ServiceName($0) }
+        async let asked = askRegistry(name)
+        let answers = port.flatMap(Self.connectMilliseconds)
+        let (facts, registration) = await asked
+        let now = WallClock.now()
+        var report = DoctorReport(service: serviceName, findings: [])
+        report.findings = RegistryChecks.findings(
+            facts,
+            routing: details,
+            sequence: sidecar?.sequence ?? 0,
+            now: now
+        )
+        if sidecar != nil { report.findings += IdentityChecks.findings(identity(), now: now) }
+        if let serviceName, let port {
+            report.findings += ServiceChecks.findings(
+                ServiceFacts(
+                    name: serviceName,
+                    port: port,
+                    answersInMilliseconds: answers,
+                    owners: PortOwner.of(port: port),
+                    mayBeExposed: manifest?.service.isExposed ?? false,
+                    sidecar: sidecar.map { ($0.id, $0.health) },
+                    registration: registration
+                )
+            )
+        }
+        report.findings += UpstreamChecks.findings(details?.upstreams ?? [])
+        report.findings += MachineChecks.findings(machine(facts))
+        return report
+    }
+
+    // MARK: The registry
+
+    private func askRegistry(_ service: ServiceName?) async -> (RegistryFacts, ServiceFacts.Registration) {
+        guard let registry else {
+            return (.none(tried: RegistryAddress.wellKnownSockets(environment: Environment.variable)), .unasked)
+        }
+        do {
+            let credentials = registry.isTLS ? credentials(for: registry) : nil
+            let answer = try await bounded(Self.limit) {
+                try await RegistryConnection.withConnection(to: registry, credentials: credentials) { connection in
+                    let facts = try await Self.measure(connection)
+                    return (facts, try await Self.registration(of: service, connection))
+                }
+            }
+            guard let answer else {
+                throw RegistryClientError(.unreachable, "no answer within \(Self.limit.components.seconds)s")
+            }
+            return (.answered(answer.0), answer.1)
+        } catch let error as RegistryClientError {
+            return (.failed(error, offsetMilliseconds: await claimedOffset(registry, error)), .unasked)
+        } catch {
+            return (.failed(RegistryClientError(.unreachable, "\(error)"), offsetMilliseconds: nil), .unasked)
+        }
+    }
+
+    /// The clock's offset as NTP reckons it (RFC 5905 §8), of the quickest of some questions.
+    private static func measure(_ connection: RegistryConnection) async throws -> RegistryFacts.Answer {
+        var best: RegistryFacts.Answer?
+        for _ in 0..<samples {
+            let began = ContinuousClock.now
+            let asked = WallClock.now()
+            let document = try await connection.statusDocument()
+            let took = began.duration(to: .now)
+            let report = try document.read { (json) throws(RegistryModelError) in try RegistryStatusReport(from: &json)
+            }
+            let milliseconds = Double(took.components.seconds) * 1e3 + Double(took.components.attoseconds) / 1e15
+            guard best.map({ milliseconds < $0.latencyMilliseconds }) ?? true else { continue }
+            best = RegistryFacts.Answer(
+                address: connection.address,
+                latencyMilliseconds: milliseconds,
+                report: report,
+                offsetMilliseconds: report.time.map { Double(asked.since($0).milliseconds) + milliseconds / 2 }
+            )
+        }
+        guard let best else { throw RegistryClientError(.interrupted, "it was not asked") }
+        return best
+    }
+
+    private static func registration(
+        of service: ServiceName?,
+        _ connection: RegistryConnection
+    ) async throws -> ServiceFacts.Registration {
+        guard let service else { return .unasked }
+        do {
+            let found = try await connection.lookup(service, LookupFilter(all: true))
+            return .known(ids: found.instances.map(\.instance.key.id.description))
+        } catch {
+            guard error.code == .unknownService else { throw error }
+            return .unknown(nearest: error.nearest)
+        }
+    }
+
+    /// Where TLS failed: a wrong clock makes every certificate look wrong.
+    private func claimedOffset(_ registry: RegistryAddress, _ error: RegistryClientError) async -> Double? {
+        guard registry.isTLS, error.code != .unreachable else { return nil }
+        guard
+            let time = try? await bounded(
+                .milliseconds(500),
+                { try await RegistryConnection.claimedTime(at: registry) }
+            )
+        else { return nil }
+        return Double(WallClock.now().since(time).milliseconds)
+    }
+
+    /// The person's own, else the sidecar's.
+    private func credentials(for registry: RegistryAddress) -> RegistryCredentials? {
+        if let own = try? IdentityStore(for: registry, environment: Environment.variable).load(), own.identity != nil {
+            return own
+        }
+        guard let directory = stateDirectory, let identity = identity(),
+            let pem = try? PrivateFile.read(directory + "/key.pem"), let key = try? WorkloadKey(pem: pem)
+        else { return nil }
+        return RegistryCredentials(
+            bundle: identity.bundle,
+            trustDomain: identity.svid.id.trustDomain,
+            identity: .init(svid: identity.svid, key: key)
+        )
+    }
+
+    // MARK: This machine
+
+    private var port: UInt16? {
+        details?.applicationPort ?? manifest?.service.port
+    }
+
+    private var stateDirectory: String? {
+        guard let sidecar, let user = UserDirectories(environment: Environment.variable) else { return nil }
+        return "\(user.state)/sidecars/\(sidecar.service)/\(sidecar.id)/identity"
+    }
+
+    private func identity() -> IdentityFacts? {
+        guard let directory = stateDirectory, let certificate = try? PrivateFile.read(directory + "/certificate.pem"),
+            let roots = try? PrivateFile.read(directory + "/bundle.pem"), let svid = try? X509SVID(pem: certificate),
+            let bundle = try? TrustBundle(pem: roots)
+        else { return nil }
+        return IdentityFacts(svid: svid, bundle: bundle, renewalFailure: details?.renewalFailure)
+    }
+
+    private func machine(_ registry: RegistryFacts) -> MachineFacts {
+        var facts = MachineFacts(ownVersion: ProductVersion.current)
+        facts.sidecarVersion = details?.version ?? ""
+        if case .answered(let answer) = registry { facts.registryVersion = answer.report.version }
+        if let user = UserDirectories(environment: Environment.variable) {
+            facts.diskUsedFraction = Self.diskUsedFraction(stateDirectory ?? user.state)
+        }
+        if let usage = details?.pid.flatMap({ ProcessUsage.of($0) }) {
+            facts.residentBytes = usage.residentBytes
+            facts.descriptors = (usage.descriptors, usage.descriptorLimit)
+        }
+        return facts
+    }
+
+    private static func diskUsedFraction(_ path: String) -> Double? {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 || statvfs("/", &status) == 0, status.f_blocks > 0 else { return nil }
+        return 1 - Double(status.f_bavail) / Double(status.f_blocks)
+    }
+
+    private static func connectMilliseconds(_ port: UInt16) -> Double? {
+        let began = ContinuousClock.now
+        let isAnswered = LocalSocket.isAnswered(port: port, within: .milliseconds(500))
+        let took = began.duration(to: .now)
+        return isAnswered ? Double(took.components.attoseconds) / 1e15 : nil
+    }
+}
