@@ -27,10 +27,16 @@ public struct BulkResult: Sendable, Equatable {
 }
 
 /// What became of a heartbeat.
-public enum HeartbeatResult: Sendable, Equatable {
-    case accepted
-    case unknown
-    case superseded
+public struct HeartbeatAnswer: Sendable, Equatable {
+    public enum Result: Sendable, Equatable {
+        case accepted
+        case unknown
+        case superseded
+    }
+
+    public var result = Result.accepted
+    /// By the registry's clock.
+    public var time: Timestamp?
 }
 
 extension RegistryConnection {
@@ -58,7 +64,7 @@ extension RegistryConnection {
         _ key: InstanceKey,
         status: Health?,
         detail: String
-    ) async throws(RegistryClientError) -> HeartbeatResult {
+    ) async throws(RegistryClientError) -> HeartbeatAnswer {
         var json = JSONWriter()
         json.beginArray()
         json.beginObject()
@@ -70,15 +76,19 @@ extension RegistryConnection {
         json.endArray()
         let answer = try await send(.POST, "/v1/heartbeats", body: json.bytes)
         return try answer.read { (json) throws(RegistryModelError) in
-            var result = HeartbeatResult.accepted
+            var read = HeartbeatAnswer()
             try json.object { (json, name) throws(RegistryModelError) in
-                guard name == "unknown" || name == "superseded" else { return try json.skip() }
-                try json.array { (json) throws(RegistryModelError) in
-                    result = name == "unknown" ? .unknown : .superseded
-                    try json.skip()
+                switch name {
+                case "time": read.time = Timestamp(rfc3339: try json.string())
+                case "unknown", "superseded":
+                    try json.array { (json) throws(RegistryModelError) in
+                        read.result = name == "unknown" ? .unknown : .superseded
+                        try json.skip()
+                    }
+                default: try json.skip()
                 }
             }
-            return result
+            return read
         }
     }
 

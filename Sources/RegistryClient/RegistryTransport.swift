@@ -107,36 +107,29 @@ extension RegistryClientError {
         case let error as IdentityError:
             self.init(.untrustedRegistry, error.message)
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
-            self.init(alert: "\(error)", at: address)
+            self.init(TLSFailure(error), at: address)
         default: return nil
         }
     }
 
-    /// BoringSSL's reasons in words.
-    private init(alert text: String, at address: RegistryAddress) {
-        let alerts: [(reason: String, words: String)] = [
-            ("ALERT_CERTIFICATE_EXPIRED", "this side's certificate has ended"),
-            ("ALERT_UNKNOWN_CA", "this side's certificate is of an authority that it does not believe"),
-            ("ALERT_BAD_CERTIFICATE", "this side's certificate is not what it should be"),
-            ("ALERT_UNSUPPORTED_CERTIFICATE", "this side's certificate is of another kind than is due"),
-            ("ALERT_CERTIFICATE_UNKNOWN", "this side's certificate is not accepted"),
-        ]
-        if let alert = alerts.first(where: { text.contains($0.reason) }) {
+    private init(_ failure: TLSFailure, at address: RegistryAddress) {
+        switch failure {
+        case .ownCertificateEnded, .ownAuthorityUnknown, .ownCertificateRefused:
             self.init(
                 .certificateRefused,
-                "the registry at \(address) refused the TLS handshake: \(alert.words)",
+                "the registry at \(address) refused the TLS handshake: \(failure.words)",
                 hint: "join anew with a token"
             )
-        } else if text.contains("CERTIFICATE_VERIFY_FAILED") {
+        case .peerNotVerified:
             self.init(
                 .untrustedRegistry,
                 "TLS handshake failed: \(address) showed a certificate that the pinned root did not sign, or that has ended",
                 hint: "is the address right, and this machine's clock? New keys of the registry need a new login"
             )
-        } else if text.contains("uncleanShutdown") {
+        case .ended:
             self.init(.interrupted, "the registry at \(address) ended the connection before it had answered")
-        } else {
-            self.init(.untrustedRegistry, "TLS handshake with \(address) failed: \(text.prefix(300))")
+        case .notTLS, .noCommonVersion, .other:
+            self.init(.untrustedRegistry, "TLS handshake with \(address) failed: \(failure.words)")
         }
     }
 }

@@ -38,11 +38,11 @@ struct HeartbeatCommand: AsyncParsableCommand {
             }
             return health
         }
-        let result = try await registry.withConnection {
+        let answer = try await registry.withConnection {
             try await $0.heartbeat(key, status: health, detail: detail ?? "")
         }
         let output = options.output
-        switch result {
+        switch answer.result {
         case .accepted where options.json: output.write("{\"accepted\":true}\n")
         case .accepted: output.write("\(output.style.green(output.symbols.done)) \(key) beat\n")
         case .unknown, .superseded:

@@ -44,6 +44,7 @@ struct MeshFleet: Sendable {
     ///   - service: more lines of the manifest's `service:` block, without their indent.
     ///   - mesh: the same of its `mesh:` block.
     ///   - outbound: `127.0.0.1:0` or `unix:PATH`
+    ///   - environment: more of it.
     ///   - token: by which it joins at the TLS door that stands in it; nil: it goes by the registry's socket.
     func sidecar(
         _ name: String,
@@ -52,7 +53,8 @@ struct MeshFleet: Sendable {
         service: [String] = [],
         mesh: [String] = [],
         outbound: String = "127.0.0.1:0",
-        token: String? = nil
+        token: String? = nil,
+        environment: [String: String] = [:]
     ) async throws -> FleetSidecar {
         let home = "\(directory)/\(name)-\(id)"
         try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
@@ -75,6 +77,7 @@ struct MeshFleet: Sendable {
                 ],
                 environment: ["XDG_STATE_HOME": directory + "/state", "XDG_RUNTIME_DIR": directory + "/run"]
                     .merging(token.map { ["HMS_TOKEN": $0] } ?? [:]) { $1 }
+                    .merging(environment) { $1 }
             )
         )
         sidecars.keep(sidecar.program)

@@ -103,6 +103,7 @@ extension OutboundCall {
     }
 
     func failed(_ failure: ExchangeFailure, now: NIODeadline) {
+        let failure = explained(failure)
         let outcome: TryOutcome
         switch failure.kind {
         case .connect: outcome = .connectFailed
@@ -187,11 +188,22 @@ extension OutboundCall {
 
     private func explain(_ failure: ExchangeFailure, _ reason: RetryDecision.Reason) -> String {
         let place = current.map { "\($0.key) at \($0.endpoint)" } ?? entry.service.description
-        var text = failure.kind == .tls ? "TLS with \(place) failed: " : "\(place): "
+        var text = failure.kind == .tls ? "TLS handshake failed: " : ""
         text += failure.code.map { "\($0): " } ?? ""
-        text += failure.message
+        text += "\(failure.message) (\(place))"
         if let words = reason.words { text += "; not tried again: \(words)" }
         return text
+    }
+
+    /// A wrong clock makes good certificates look bad, and nothing in TLS says so.
+    private func explained(_ failure: ExchangeFailure) -> ExchangeFailure {
+        guard failure.mayBeClock, failure.code == nil, let clock = plane.connector.clockOffset.words else {
+            return failure
+        }
+        var explained = failure
+        explained.code = .clockSkew
+        explained.message = "\(clock); \(failure.message)"
+        return explained
     }
 
     // MARK: The end of a try

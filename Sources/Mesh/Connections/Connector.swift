@@ -22,6 +22,7 @@ final class Connector {
     let certificates = PeerCertificates()
     /// Nil until the first certificate is there.
     var credentials: MeshCredentials?
+    var clockOffset = ClockOffset()
     private let clock: @Sendable () -> Timestamp
     private lazy var systemTLS = Result { try NIOSSLContext(configuration: .makeClientConfiguration()) }
 
@@ -110,7 +111,7 @@ final class Connector {
     static func failure(_ error: any Error) -> ExchangeFailure {
         if let failure = error as? ExchangeFailure { return failure }
         if error is NIOSSLError || error is BoringSSLError {
-            return ExchangeFailure(kind: .tls, delivery: .no, message: "TLS handshake failed: \(error)")
+            return ExchangeFailure(handshake: error)
         }
         let reason: String
         switch error {
@@ -254,6 +255,22 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
             setup.finish(.failure(Connector.failure(error)))
             context.close(promise: nil)
         }
+    }
+}
+
+/// What NIOSSL says when the other end refused the handshake, which TLS 1.3 tells a client only once it reads.
+func isFatalAlert(_ error: any Error) -> Bool {
+    if error is BoringSSLError { return true }
+    if let error = error as? NIOSSLError, case .handshakeFailed = error { return true }
+    return false
+}
+
+extension ExchangeFailure {
+    /// Of a handshake: the peer took no byte of a request.
+    init(handshake error: any Error) {
+        let failure = TLSFailure(error)
+        self.init(kind: .tls, delivery: .no, message: failure.words)
+        mayBeClock = failure.mayBeClock
     }
 }
 

@@ -13,6 +13,9 @@ final class HTTP2ClientConnection {
     /// Told when it can take no more streams: it ended, or the callee said GOAWAY.
     var onEnd: ((HTTP2ClientConnection) -> Void)?
     private(set) var isUsable = true
+    /// TLS ended with a fatal alert before any answer: the peer did not take us, and no byte of a request either.
+    private var alert: (any Error)?
+    private var sawFrame = false
 
     init(_ channel: any Channel) throws {
         self.channel = channel
@@ -30,10 +33,13 @@ final class HTTP2ClientConnection {
     /// The stream comes on the connection's event loop.
     func open(_ completion: @escaping (Result<HTTP2ClientStream, ExchangeFailure>) -> Void) {
         streams += 1
-        let stream = HTTP2ClientStream { [self] in
-            streams -= 1
-            idleSince = .now()
-        }
+        let stream = HTTP2ClientStream(
+            alert: { [self] in alert },
+            onEnd: { [self] in
+                streams -= 1
+                idleSince = .now()
+            }
+        )
         let bound = NIOLoopBound(stream, eventLoop: channel.eventLoop)
         let promise = channel.eventLoop.makePromise(of: (any Channel).self)
         multiplexer.createStreamChannel(promise: promise) { channel in
@@ -74,6 +80,7 @@ final class HTTP2ClientConnection {
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            connection.sawFrame = true
             if case .goAway = unwrapInboundIn(data).payload { connection.end() }
             context.fireChannelRead(data)
         }
@@ -84,6 +91,7 @@ final class HTTP2ClientConnection {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            if !connection.sawFrame, isFatalAlert(error) { connection.alert = error }
             connection.end()
             context.close(promise: nil)
         }

@@ -68,6 +68,8 @@ struct ExchangeFailure: Error {
     var message: String
     /// A refusal with a code of its own: `wrong-peer`, `clock-skew`, …
     var code: MeshErrorCode?
+    /// A clock that is wrong would explain it.
+    var mayBeClock = false
 }
 
 /// The target that goes on: always the path, whatever form came.

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOSSL
 
 /// The callee's side: one keep-alive HTTP/1 connection, one request on it at a time.
 final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, UpstreamExchange {
@@ -37,7 +36,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
 
     private var gate = ReadGate()
     /// TLS ended with a fatal alert: the peer did not take us, and no byte of the request either.
-    private var alert: String?
+    private var alert: (any Error)?
     /// Bytes of an unwanted answer that may still come.
     private var discardable = 0
 
@@ -109,7 +108,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
         case .body(let decoder) where decoder.endsWithConnection: endResponse(trailers: nil)
         case .tunnel: endResponse(trailers: nil)
         case .head, .body:
-            if let alert { return fail(.tls, "the callee ended TLS: \(alert)", .no) }
+            if let alert { return fail(ExchangeFailure(handshake: alert)) }
             fail(
                 .reset,
                 sawResponseByte
@@ -122,7 +121,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !sawResponseByte, isFatalAlert(error) { alert = "\(error)" }
+        if !sawResponseByte, isFatalAlert(error) { alert = error }
         context.close(promise: nil)
     }
 
@@ -195,10 +194,14 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     private func fail(_ kind: ExchangeFailure.Kind, _ message: String, _ delivery: Delivery) {
+        fail(ExchangeFailure(kind: kind, delivery: delivery, message: message))
+    }
+
+    private func fail(_ failure: ExchangeFailure) {
         let sink = sink
         self.sink = nil
         phase = .closed
-        sink?.responseFailed(ExchangeFailure(kind: kind, delivery: delivery, message: message))
+        sink?.responseFailed(failure)
         release(isReusable: false)
     }
 
@@ -271,11 +274,4 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     private func writeOut() {
         if let bytes = output.take() { context?.write(wrapOutboundOut(bytes), promise: nil) }
     }
-}
-
-/// What NIOSSL says when the other end refused the handshake, which TLS 1.3 tells a client only once it reads.
-func isFatalAlert(_ error: any Error) -> Bool {
-    if error is BoringSSLError { return true }
-    if let error = error as? NIOSSLError, case .handshakeFailed = error { return true }
-    return false
 }

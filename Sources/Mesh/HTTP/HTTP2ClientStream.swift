@@ -8,6 +8,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    private let alert: () -> (any Error)?
     private let onEnd: () -> Void
     private var context: ChannelHandlerContext?
     private var sink: (any ResponseSink)?
@@ -17,8 +18,11 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     private var gate = ReadGate()
     private var endsWithHead = false
 
-    /// - Parameter onEnd: told once, when the stream is over.
-    init(onEnd: @escaping () -> Void) {
+    /// - Parameters:
+    ///   - alert: with which TLS ended, if it did.
+    ///   - onEnd: told once, when the stream is over.
+    init(alert: @escaping () -> (any Error)?, onEnd: @escaping () -> Void) {
+        self.alert = alert
         self.onEnd = onEnd
     }
 
@@ -104,17 +108,21 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        fail(
-            refusal
-                ?? ExchangeFailure(
-                    kind: .reset,
-                    delivery: .unknown,
-                    message: hasHead
-                        ? "the stream ended in the middle of the answer" : "the stream ended before an answer"
-                )
-        )
+        if !hasHead, let alert = alert() {
+            fail(ExchangeFailure(handshake: alert))
+        } else {
+            fail(refusal ?? cutShort)
+        }
         onEnd()
         context.fireChannelInactive()
+    }
+
+    private var cutShort: ExchangeFailure {
+        ExchangeFailure(
+            kind: .reset,
+            delivery: .unknown,
+            message: hasHead ? "the stream ended in the middle of the answer" : "the stream ended before an answer"
+        )
     }
 
     // MARK: UpstreamExchange

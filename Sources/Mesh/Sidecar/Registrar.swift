@@ -10,6 +10,7 @@ actor Registrar {
 
     private let registry: RegistryAccess
     private let tell: @Sendable (SidecarEvent) -> Void
+    private let clock: @Sendable (ClockOffset) -> Void
     private var instance: Instance
     private var health = Health.starting
     private var detail = ""
@@ -25,10 +26,17 @@ actor Registrar {
     /// What the registry said last that it does not want.
     private var refusal = ""
 
-    init(registry: RegistryAccess, instance: Instance, tell: @escaping @Sendable (SidecarEvent) -> Void) {
+    /// - Parameter clock: hears with each beat how far this machine's clock is off.
+    init(
+        registry: RegistryAccess,
+        instance: Instance,
+        tell: @escaping @Sendable (SidecarEvent) -> Void,
+        clock: @escaping @Sendable (ClockOffset) -> Void
+    ) {
         self.registry = registry
         self.instance = instance
         self.tell = tell
+        self.clock = clock
         (nudges, nudge) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -119,7 +127,7 @@ actor Registrar {
             if isDraining { continue }
             if isOutdated { return }
             if isStale { try await register(connection) }
-            switch try await connection.heartbeat(instance.key, status: health, detail: detail) {
+            switch try await beat(connection) {
             case .accepted: break
             case .unknown:
                 isStale = true
@@ -127,6 +135,16 @@ actor Registrar {
             case .superseded: throw Superseded()
             }
         }
+    }
+
+    /// Learns from it how wrong this machine's clock is.
+    private func beat(_ connection: RegistryConnection) async throws -> HeartbeatAnswer.Result {
+        let asked = WallClock.now()
+        let answer = try await connection.heartbeat(instance.key, status: health, detail: detail)
+        if let time = answer.time {
+            clock(ClockOffset(registry: time, asked: asked, answered: WallClock.now()))
+        }
+        return answer.result
     }
 
     private func register(_ connection: RegistryConnection) async throws {

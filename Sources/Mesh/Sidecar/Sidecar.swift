@@ -98,7 +98,8 @@ public final class Sidecar: Sendable {
             Registrar(
                 registry: registry,
                 instance: try configuration.registration(svid, inboundPort: inbound.port),
-                tell: tell
+                tell: tell,
+                clock: { offset in loops.onEach { $0.data.connector.clockOffset = offset } }
             )
         }
         tell(.injected(outbound: outbound.address))
