@@ -9,6 +9,14 @@ struct AccessLine: Sendable {
         var microseconds: Int64 = 0
         var connectMicroseconds: Int64?
         var message: String?
+        /// It was not sent, and may be tried again whatever it was.
+        var isUndelivered = false
+    }
+
+    /// An instance that the sidecar did not pick for a reason of its own.
+    struct LeftOut: Sendable {
+        var instance = ""
+        var why = ""
     }
 
     var time = Timestamp(rawValue: 0)
@@ -24,6 +32,12 @@ struct AccessLine: Sendable {
     var mostTries = 1
     var tries: [Try] = []
     var trace = ""
+    /// Of the routing table; nil where nothing was routed.
+    var sequence: UInt64?
+    /// Instances that could be picked, of how many.
+    var usable: Int?
+    var candidates: Int?
+    var leftOut: [LeftOut] = []
     var isMutualTLS = true
     var isTLS = false
     /// Lines that were left out before this one; all else is empty then.
@@ -58,6 +72,11 @@ struct AccessLine: Sendable {
             case "max_tries": mostTries = try json.integer()
             case "tries": try json.array { (json) throws(RegistryModelError) in tries.append(try Try(from: &json)) }
             case "trace": trace = try json.string()
+            case "sequence": sequence = try json.integer(as: UInt64.self)
+            case "usable": usable = try json.integer()
+            case "candidates": candidates = try json.integer()
+            case "left_out":
+                try json.array { (json) throws(RegistryModelError) in leftOut.append(try LeftOut(from: &json)) }
             case "mtls": isMutualTLS = try json.string() == "on"
             case "tls": isTLS = try json.string() == "on"
             case "skipped": skipped = try json.integer(as: UInt64.self)
@@ -78,6 +97,21 @@ extension AccessLine.Try {
             case "duration_us": read.microseconds = try json.integer(as: Int64.self)
             case "connect_us": read.connectMicroseconds = try json.integer(as: Int64.self)
             case "message": read.message = try json.string()
+            case "delivered": read.isUndelivered = try json.string() == "no"
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension AccessLine.LeftOut {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "instance": read.instance = try json.string()
+            case "why": read.why = try json.string()
             default: try json.skip()
             }
         }

@@ -30,23 +30,30 @@ struct Examination: Sendable {
         // An operator asks for a registry alone.
         if meant != nil || option == nil { subject.sidecar = await nearest(service: meant) }
         subject.details = subject.sidecar.flatMap { try? SidecarDetails(parsing: $0.document) }
-        let named = Environment.variable("HMS_REGISTRY")?.isEmpty == false || option != nil
+        subject.registry = try registry(option, usedBySidecar: subject.details?.registry, subject.manifest)
+        return subject
+    }
+
+    /// The registry that is named by option or environment, else the sidecar's, else as every program chooses.
+    ///
+    /// - Throws: exit code 2 for what is no address.
+    static func registry(
+        _ option: String?,
+        usedBySidecar used: String?,
+        _ manifest: Manifest?
+    ) throws -> RegistryAddress? {
+        let isNamed = Environment.variable("HMS_REGISTRY")?.isEmpty == false || option != nil
         do {
-            if !named, let used = subject.details?.registry, !used.isEmpty {
-                subject.registry = try RegistryAddress(used)
-            } else {
-                let manifest = subject.manifest
-                subject.registry = try RegistrySelection.choose(
-                    option: option,
-                    environment: Environment.variable,
-                    manifest: { manifest.flatMap { found in found.registry.map { (found.file, $0) } } },
-                    isAnswered: LocalSocket.isAnswered
-                )?.address
-            }
+            if !isNamed, let used, !used.isEmpty { return try RegistryAddress(used) }
+            return try RegistrySelection.choose(
+                option: option,
+                environment: Environment.variable,
+                manifest: { manifest.flatMap { found in found.registry.map { (found.file, $0) } } },
+                isAnswered: LocalSocket.isAnswered
+            )?.address
         } catch let error as RegistryClientError {
             throw CommandError(error.message, hint: error.hint, exitCode: .usage)
         }
-        return subject
     }
 
     /// The nearest one that lives, of this service where one is meant.
