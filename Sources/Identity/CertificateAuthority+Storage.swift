@@ -3,8 +3,19 @@ import Glibc
 public import RegistryModel
 import X509
 
+/// The authority on disk: `DATA/keys/authority.json`, mode 0600 in a directory of mode 0700.
+///
+///     {"version":1,"trustDomain":"gov.local",
+///      "active":{"root":"PEM","rootKey":"PEM","issuer":"PEM","issuerKey":"PEM"},
+///      "rotation":{"phase":"overlap","since":"…","other":{…},"crossCertificate":"PEM"}}
+///
+/// All of it is one file, replaced by renaming and then syncing the directory: at every moment there is a whole authority,
+/// the old one or the new one. Keys are PKCS #8. Releases before it kept `root.crt`, `root.key`, `issuer.crt` and
+/// `issuer.key`: they are taken over, and left as they are.
 extension CertificateAuthority {
-    private enum File: String, CaseIterable {
+    static let fileName = "authority.json"
+
+    private enum OldFile: String, CaseIterable {
         case rootCertificate = "root.crt"
         case rootKey = "root.key"
         case issuerCertificate = "issuer.crt"
@@ -12,8 +23,6 @@ extension CertificateAuthority {
     }
 
     /// Opens the authority in `directory`, or makes one where there is none yet.
-    ///
-    ///     DATA/keys/root.crt root.key issuer.crt issuer.key     directory 0700, files 0600
     ///
     /// - Throws: `storage` where files are missing, can't be read or written, or belong to another trust domain:
     ///   an authority is never made over the remains of another.
@@ -25,70 +34,59 @@ extension CertificateAuthority {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw IdentityError.storage("can't make", directory)
         }
-        let present = File.allCases.filter { access(directory + "/" + $0.rawValue, F_OK) == 0 }
-        if present.isEmpty {
-            let authority = try CertificateAuthority(trustDomain: trustDomain, now: now)
-            try authority.store(in: directory)
-            return authority
+        if let text = try PrivateFile.read(directory + "/" + fileName) {
+            return try AuthorityFile.read(text, path: directory + "/" + fileName, trustDomain)
         }
-        guard present.count == File.allCases.count else {
-            let missing = File.allCases.filter { !present.contains($0) }.map(\.rawValue).joined(separator: ", ")
-            throw IdentityError(.storage, "\(directory) lacks \(missing): put back what was backed up")
-        }
-        return try load(from: directory, trustDomain)
+        let present = OldFile.allCases.filter { access(directory + "/" + $0.rawValue, F_OK) == 0 }
+        let authority =
+            present.isEmpty
+            ? try CertificateAuthority(trustDomain: trustDomain, now: now)
+            : try takenOver(from: directory, trustDomain, now)
+        try authority.store(in: directory)
+        return authority
     }
 
-    /// Writes what there is: keys before the certificates that name them, each beside, synced and renamed.
+    /// Replaces what is kept, and returns once it is on the disk.
+    ///
+    /// - Throws: `storage`. What was kept may stand, or this: a start takes whichever it finds, and only this may have been
+    ///   told to anybody once it returned.
     public func store(in directory: String) throws(IdentityError) {
-        try Self.write(rootKey.pemRepresentation + "\n", directory, .rootKey)
-        try Self.write(try root.pem(), directory, .rootCertificate)
-        try storeIssuer(in: directory)
+        try PrivateFile.write(try AuthorityFile.text(of: self), to: directory + "/" + Self.fileName)
+        try PrivateFile.syncDirectory(directory)
     }
 
-    /// After ``renewIssuerIfDue(now:)``.
-    public func storeIssuer(in directory: String) throws(IdentityError) {
-        try Self.write(issuerKey.pemRepresentation + "\n", directory, .issuerKey)
-        try Self.write(try issuer.pem(), directory, .issuerCertificate)
-        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw IdentityError.storage("can't sync", directory) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw IdentityError.storage("can't sync", directory) }
-    }
-
-    private static func load(
+    /// From the four files of earlier releases. A kill between two of their renamings could leave an issuer that is not of
+    /// its key: the root is what everybody believes, so that a new issuer is all that this takes.
+    private static func takenOver(
         from directory: String,
-        _ trustDomain: TrustDomain
+        _ trustDomain: TrustDomain,
+        _ now: Timestamp
     ) throws(IdentityError) -> CertificateAuthority {
         let root = try certificate(directory, .rootCertificate)
         let rootKey = try key(directory, .rootKey)
-        let issuer = try certificate(directory, .issuerCertificate)
-        let issuerKey = try key(directory, .issuerKey)
-        guard root.publicKey == Certificate.PublicKey(rootKey.publicKey) else {
+        guard root.publicKey == rootKey.publicKey else {
             throw IdentityError(.storage, "\(directory)/root.key is not the key of root.crt")
         }
-        guard issuer.publicKey == Certificate.PublicKey(issuerKey.publicKey) else {
-            throw IdentityError(.storage, "\(directory)/issuer.key is not the key of issuer.crt")
-        }
-        guard root.publicKey.isValidSignature(issuer.signature, for: issuer) else {
-            throw IdentityError(.storage, "\(directory)/issuer.crt is not signed by root.crt")
-        }
-        let expected = "HMS root of \(trustDomain)"
-        guard root.subject.description.contains(expected) else {
+        guard root.subject.description == "CN=HMS root of \(trustDomain)" else {
             throw IdentityError(
                 .storage,
                 "\(directory) is of another trust domain: \(root.subject), not \(trustDomain)"
             )
         }
-        return CertificateAuthority(
-            trustDomain: trustDomain,
-            root: root,
-            rootKey: rootKey,
-            issuer: issuer,
-            issuerKey: issuerKey
-        )
+        if let issuer = try? certificate(directory, .issuerCertificate),
+            let issuerKey = try? key(directory, .issuerKey), issuer.publicKey == issuerKey.publicKey,
+            root.publicKey.isValidSignature(issuer.signature, for: issuer)
+        {
+            let generation = AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
+            return CertificateAuthority(trustDomain: trustDomain, active: generation)
+        }
+        let issuerKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
+        let issuer = try AuthorityGeneration.makeIssuer(trustDomain, issuerKey.publicKey, root, rootKey, now)
+        let generation = AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
+        return CertificateAuthority(trustDomain: trustDomain, active: generation)
     }
 
-    private static func certificate(_ directory: String, _ file: File) throws(IdentityError) -> Certificate {
+    private static func certificate(_ directory: String, _ file: OldFile) throws(IdentityError) -> Certificate {
         let certificates = try Certificate.list(pem: try read(directory, file))
         guard certificates.count == 1 else {
             throw IdentityError(
@@ -99,24 +97,20 @@ extension CertificateAuthority {
         return certificates[0]
     }
 
-    private static func key(_ directory: String, _ file: File) throws(IdentityError) -> P256.Signing.PrivateKey {
+    private static func key(_ directory: String, _ file: OldFile) throws(IdentityError) -> Certificate.PrivateKey {
         let text = try read(directory, file)
         do {
-            return try P256.Signing.PrivateKey(pemRepresentation: text)
+            return try Certificate.PrivateKey(pemEncoded: text)
         } catch {
-            throw IdentityError(.storage, "\(directory)/\(file.rawValue) is no PEM of a P-256 private key")
+            throw IdentityError(.storage, "\(directory)/\(file.rawValue) is no PEM of a private key")
         }
     }
 
-    private static func read(_ directory: String, _ file: File) throws(IdentityError) -> String {
+    private static func read(_ directory: String, _ file: OldFile) throws(IdentityError) -> String {
         let path = directory + "/" + file.rawValue
         guard let text = try PrivateFile.read(path) else {
-            throw IdentityError(.storage, "can't read \(path): \(String(cString: strerror(ENOENT)))")
+            throw IdentityError(.storage, "\(directory) lacks \(file.rawValue): put back what was backed up")
         }
         return text
-    }
-
-    private static func write(_ text: String, _ directory: String, _ file: File) throws(IdentityError) {
-        try PrivateFile.write(text, to: directory + "/" + file.rawValue)
     }
 }

@@ -1,10 +1,10 @@
-import Crypto
 import Foundation
 public import RegistryModel
 import SwiftASN1
 public import X509
 
-/// A trust domain's certificate authority: a root that signs an issuer, and the issuer that signs everybody.
+/// A trust domain's certificate authority: a root that signs an issuer, and the issuer that signs everybody; while one root
+/// hands over to the next, two of both.
 ///
 /// Not thread safe: one owner. Times are arguments; keys and serial numbers are made by the system's generator.
 public struct CertificateAuthority: Sendable {
@@ -17,38 +17,37 @@ public struct CertificateAuthority: Sendable {
     public static let backdating = Duration.seconds(3_600)
 
     public let trustDomain: TrustDomain
-    public let root: Certificate
-    public private(set) var issuer: Certificate
-    let rootKey: P256.Signing.PrivateKey
-    private(set) var issuerKey: P256.Signing.PrivateKey
+    /// Whose issuer signs now.
+    public internal(set) var active: AuthorityGeneration
+    /// What changes hands, while it does.
+    public internal(set) var rotation: AuthorityRotation?
 
     /// Makes a new authority.
     ///
     /// - Throws: `malformed-certificate` where a certificate can't be made.
     public init(trustDomain: TrustDomain, now: Timestamp) throws(IdentityError) {
-        self.trustDomain = trustDomain
-        rootKey = P256.Signing.PrivateKey()
-        issuerKey = P256.Signing.PrivateKey()
-        root = try Self.makeRoot(trustDomain, rootKey, now)
-        issuer = try Self.makeIssuer(trustDomain, issuerKey, root, rootKey, now)
+        self.init(trustDomain: trustDomain, active: try AuthorityGeneration(trustDomain: trustDomain, now: now))
     }
 
-    init(
-        trustDomain: TrustDomain,
-        root: Certificate,
-        rootKey: P256.Signing.PrivateKey,
-        issuer: Certificate,
-        issuerKey: P256.Signing.PrivateKey
-    ) {
+    init(trustDomain: TrustDomain, active: AuthorityGeneration, rotation: AuthorityRotation? = nil) {
         self.trustDomain = trustDomain
-        self.root = root
-        self.rootKey = rootKey
-        self.issuer = issuer
-        self.issuerKey = issuerKey
+        self.active = active
+        self.rotation = rotation
     }
 
+    public var root: Certificate { active.root }
+    public var issuer: Certificate { active.issuer }
+
+    /// The root that signs first: a reader sees by the order whether its certificate is of the present issuer.
     public var bundle: TrustBundle {
-        get throws(IdentityError) { try TrustBundle(roots: [root]) }
+        get throws(IdentityError) { try TrustBundle(roots: [root] + (rotation.map { [$0.other.root] } ?? [])) }
+    }
+
+    /// What the registry's door sends behind its leaf: the issuer, and the new root under the old one where somebody may
+    /// come who was told of the old one alone.
+    public var chain: [Certificate] {
+        guard let rotation, rotation.phase == .retiring, let cross = rotation.crossCertificate else { return [issuer] }
+        return [issuer, cross]
     }
 
     // MARK: Issuing
@@ -95,11 +94,7 @@ public struct CertificateAuthority: Sendable {
     ///
     /// - Returns: whether it did; it must be stored then.
     public mutating func renewIssuerIfDue(now: Timestamp) throws(IdentityError) -> Bool {
-        guard Timestamp(issuer.notValidAfter).since(now) < Self.issuerRenewal else { return false }
-        let key = P256.Signing.PrivateKey()
-        issuer = try Self.makeIssuer(trustDomain, key, root, rootKey, now)
-        issuerKey = key
-        return true
+        try active.renewIssuerIfDue(trustDomain, now: now)
     }
 
     private func issueLeaf(
@@ -120,111 +115,21 @@ public struct CertificateAuthority: Sendable {
         return try making {
             try Certificate(
                 version: .v3,
-                serialNumber: Self.randomSerial(),
+                serialNumber: AuthorityGeneration.randomSerial(),
                 publicKey: publicKey,
                 notValidBefore: now.advanced(by: .zero - Self.backdating).date,
                 notValidAfter: end,
                 issuer: issuer.subject,
                 subject: DistinguishedName { CommonName(commonName) },
-                signatureAlgorithm: .ecdsaWithSHA256,
                 extensions: Certificate.Extensions {
                     Critical(BasicConstraints.notCertificateAuthority)
                     Critical(KeyUsage(digitalSignature: true))
                     try ExtendedKeyUsage(usages)
                     SubjectAlternativeNames(names)
-                    AuthorityKeyIdentifier(keyIdentifier: try Self.keyIdentifier(of: issuer))
+                    AuthorityKeyIdentifier(keyIdentifier: try AuthorityGeneration.keyIdentifier(of: issuer))
                 },
-                issuerPrivateKey: Certificate.PrivateKey(issuerKey)
+                issuerPrivateKey: active.issuerKey
             )
         }
-    }
-
-    // MARK: Authorities
-
-    private static func makeRoot(
-        _ trustDomain: TrustDomain,
-        _ key: P256.Signing.PrivateKey,
-        _ now: Timestamp
-    ) throws(IdentityError) -> Certificate {
-        try making {
-            let name = try DistinguishedName { CommonName("HMS root of \(trustDomain)") }
-            return try makeAuthority(name, key, name, key, pathLength: 1, now, rootLife, issuerKeyIdentifier: nil)
-        }
-    }
-
-    private static func makeIssuer(
-        _ trustDomain: TrustDomain,
-        _ key: P256.Signing.PrivateKey,
-        _ root: Certificate,
-        _ rootKey: P256.Signing.PrivateKey,
-        _ now: Timestamp
-    ) throws(IdentityError) -> Certificate {
-        try making {
-            let name = try DistinguishedName { CommonName("HMS issuer of \(trustDomain)") }
-            let rootIdentifier = try keyIdentifier(of: root)
-            return try makeAuthority(
-                name,
-                key,
-                root.subject,
-                rootKey,
-                pathLength: 0,
-                now,
-                issuerLife,
-                issuerKeyIdentifier: rootIdentifier
-            )
-        }
-    }
-
-    private static func makeAuthority(
-        _ subject: DistinguishedName,
-        _ key: P256.Signing.PrivateKey,
-        _ issuer: DistinguishedName,
-        _ issuerKey: P256.Signing.PrivateKey,
-        pathLength: Int,
-        _ now: Timestamp,
-        _ life: Duration,
-        issuerKeyIdentifier: ArraySlice<UInt8>?
-    ) throws -> Certificate {
-        let publicKey = Certificate.PublicKey(key.publicKey)
-        return try Certificate(
-            version: .v3,
-            serialNumber: randomSerial(),
-            publicKey: publicKey,
-            notValidBefore: now.advanced(by: .zero - backdating).date,
-            notValidAfter: now.advanced(by: life).date,
-            issuer: issuer,
-            subject: subject,
-            signatureAlgorithm: .ecdsaWithSHA256,
-            extensions: Certificate.Extensions {
-                Critical(BasicConstraints.isCertificateAuthority(maxPathLength: pathLength))
-                Critical(KeyUsage(keyCertSign: true, cRLSign: true))
-                SubjectKeyIdentifier(hash: publicKey)
-                if let issuerKeyIdentifier { AuthorityKeyIdentifier(keyIdentifier: issuerKeyIdentifier) }
-            },
-            issuerPrivateKey: Certificate.PrivateKey(issuerKey)
-        )
-    }
-
-    private static func keyIdentifier(of authority: Certificate) throws -> ArraySlice<UInt8> {
-        if let identifier = try authority.extensions.subjectKeyIdentifier { return identifier.keyIdentifier }
-        return SubjectKeyIdentifier(hash: authority.publicKey).keyIdentifier
-    }
-
-    /// 128 random bits, positive (RFC 5280 §4.1.2.2).
-    private static func randomSerial() -> Certificate.SerialNumber {
-        var bytes = (0..<16).map { _ in UInt8.random(in: 0...255) }
-        bytes[0] = bytes[0] & 0x7F | 0x40
-        return Certificate.SerialNumber(bytes: bytes)
-    }
-}
-
-/// Runs what makes a certificate; its errors become the module's own.
-private func making(_ body: () throws -> Certificate) throws(IdentityError) -> Certificate {
-    do {
-        return try body()
-    } catch let error as IdentityError {
-        throw error
-    } catch {
-        throw IdentityError(.malformedCertificate, "a certificate can't be made: \(error)")
     }
 }

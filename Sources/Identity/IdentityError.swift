@@ -16,6 +16,12 @@ public struct IdentityError: Error, Sendable, Equatable, CustomStringConvertible
         public static let storage = Code(description: "storage")
         /// The issuer's or root's time is over.
         public static let authorityExpired = Code(description: "authority-expired")
+        /// One root hands over to another already.
+        public static let rotationUnderWay = Code(description: "rotation-under-way")
+        /// There is nothing to finish, or not yet.
+        public static let noRotation = Code(description: "no-rotation")
+        /// Certificates and keys that can't be an authority of this registry.
+        public static let unfitAuthority = Code(description: "unfit-authority")
     }
 
     public let code: Code

@@ -19,6 +19,16 @@ public enum PrivateFile {
         }
     }
 
+    /// Once it returns, what was renamed inside is so after a power cut too.
+    ///
+    /// - Throws: `storage`.
+    public static func syncDirectory(_ path: String) throws(IdentityError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .storage("can't sync", path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .storage("can't sync", path) }
+    }
+
     /// - Parameter limit: bytes; a larger file is none of these.
     /// - Returns: nil where there is none.
     /// - Throws: `storage` where it can't be read, is too large, or is no text.

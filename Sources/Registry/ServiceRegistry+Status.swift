@@ -60,6 +60,11 @@ extension ServiceRegistry {
         return hub.load(now: now).subscribers + leases.observe(now: now).beating
     }
 
+    /// Has every open watch told that other roots are to be believed than before.
+    public func noteTrustChanged() {
+        hub.noteTrustChanged(now: clock.monotonic())
+    }
+
     /// Ends every watch: the registry is about to stop.
     public func endSubscriptions() {
         hub.endAll()

@@ -123,6 +123,7 @@ public final class Subscription: Sendable {
     ) throws -> PendingChanges {
         var rest = PendingChanges()
         var bytes = 0
+        if pending.trust { events.append(.trustChanged) }
         if pending.denied { events.append(.denied(try snapshot.revocations())) }
         for name in pending.wholeServices.sorted() {
             guard bytes < Self.batchBytes else {

@@ -90,6 +90,18 @@ final class SubscriptionHub: Sendable {
         for wake in wakes { wake() }
     }
 
+    /// Has every watcher told that other roots are to be believed than before.
+    func noteTrustChanged(now: MonotonicTime) {
+        let wakes = state.withLock { state -> [@Sendable () -> Void] in
+            for id in state.entries.keys {
+                state.entries[id]?.pending.trust = true
+                state.entries[id]?.wokenAt = now
+            }
+            return state.entries.values.map(\.waker.wake)
+        }
+        for wake in wakes { wake() }
+    }
+
     func endAll() {
         let ends = state.withLock { state in
             state.isEnded = true
@@ -178,9 +190,11 @@ struct PendingChanges: Sendable, Equatable {
     private(set) var policies: Set<ServiceName> = []
     /// The whole deny list, which is small.
     var denied = false
+    /// The trust bundle, which is not the view's: whoever sends it knows it.
+    var trust = false
 
     var isEmpty: Bool {
-        wholeServices.isEmpty && instances.isEmpty && policies.isEmpty && !denied
+        wholeServices.isEmpty && instances.isEmpty && policies.isEmpty && !denied && !trust
     }
 
     mutating func noteWhole(_ service: ServiceName) {
@@ -202,6 +216,7 @@ struct PendingChanges: Sendable, Equatable {
 
     mutating func merge(_ other: PendingChanges) {
         denied = denied || other.denied
+        trust = trust || other.trust
         wholeServices.formUnion(other.wholeServices)
         instances.formUnion(other.instances.filter { !wholeServices.contains($0.service) })
         policies.formUnion(other.policies.subtracting(wholeServices))

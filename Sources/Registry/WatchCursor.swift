@@ -40,6 +40,8 @@ public enum WatchEvent: Sendable, Equatable {
     case reset
     /// Everything that is not to be believed any more, replacing what the watcher has.
     case denied([Revocation])
+    /// Other roots are to be believed than before: whoever sends it says which.
+    case trustChanged
     /// The whole state of a service, replacing what the watcher has. `instances` is a JSON array; a name that is not known
     /// has none.
     case service(ServiceName, instances: [UInt8], policy: MeshPolicy?, isKnown: Bool)

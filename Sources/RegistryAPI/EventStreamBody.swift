@@ -8,17 +8,16 @@ struct EventStreamBody: Sendable {
     let registry: ServiceRegistry
     let services: WatchedServices
     let cursor: WatchCursor?
-    /// Whom to believe: told first. When that changes the connection ends, and the reader's next one begins with the new one.
-    let bundle: (trustDomain: String, pem: String)
+    /// Whom to believe, as JSON: told first, and again whenever it changes.
+    let bundle: @Sendable () throws -> [UInt8]
 
     var response: Response {
-        let beginning = beginning
         let body = ResponseBody { writer in
             try await registry.withSubscription(to: services, resumingFrom: cursor) { subscription in
                 // The head goes out at once, whatever there is to say.
-                try await writer.write(beginning)
+                try await writer.write(try beginning)
                 try await subscription.forEachBatch { batch in
-                    try await writer.write(Self.encode(batch))
+                    try await writer.write(try Self.encode(batch, bundle: bundle))
                 }
             }
             try await writer.finish(nil)
@@ -34,19 +33,16 @@ struct EventStreamBody: Sendable {
     }
 
     private var beginning: ByteBuffer {
-        var json = JSONWriter()
-        json.beginObject()
-        json.member("trustDomain", bundle.trustDomain)
-        json.member("pem", bundle.pem)
-        json.endObject()
-        var buffer = ByteBuffer(staticString: ": watching\n\nevent: bundle\ndata: ")
-        buffer.writeBytes(json.bytes)
-        buffer.writeStaticString("\n\n")
-        return buffer
+        get throws {
+            var buffer = ByteBuffer(staticString: ": watching\n\nevent: bundle\ndata: ")
+            buffer.writeBytes(try bundle())
+            buffer.writeStaticString("\n\n")
+            return buffer
+        }
     }
 
     /// Only the last event of a complete state carries an id: a reader that is cut off before it starts over.
-    static func encode(_ batch: WatchBatch) -> ByteBuffer {
+    static func encode(_ batch: WatchBatch, bundle: () throws -> [UInt8]) throws -> ByteBuffer {
         var buffer = ByteBuffer()
         guard !batch.events.isEmpty else {
             // Nothing new for a while: says that the line is up.
@@ -59,7 +55,7 @@ struct EventStreamBody: Sendable {
                 buffer.writeString("id: \(cursor)\n")
             }
             buffer.writeStaticString("data: ")
-            writeData(of: event, to: &buffer)
+            if case .trustChanged = event { buffer.writeBytes(try bundle()) } else { writeData(of: event, to: &buffer) }
             buffer.writeStaticString("\n\n")
         }
         return buffer
@@ -69,6 +65,7 @@ struct EventStreamBody: Sendable {
         switch event {
         case .reset: "reset"
         case .denied: "denied"
+        case .trustChanged: "bundle"
         case .service: "service"
         case .upsert: "upsert"
         case .remove: "remove"
@@ -80,7 +77,7 @@ struct EventStreamBody: Sendable {
         var json = JSONWriter()
         json.beginObject()
         switch event {
-        case .reset: break
+        case .reset, .trustChanged: break
         case .denied(let revocations): write(revocations, to: &json)
         case .service(let name, let instances, let policy, let isKnown):
             json.member("service", name.description)

@@ -96,16 +96,7 @@ struct ProblemDetails: Error, Sendable {
         case let problem as ProblemDetails: self = problem
         case let error as RegistryError: self.init(error)
         case let error as RegistryModelError: self = .badRequest(error.message)
-        case let error as IdentityError:
-            self =
-                error.code == .storage || error.code == .authorityExpired
-                ? ProblemDetails(
-                    code: error.code.description,
-                    status: 503,
-                    title: "Authority failed",
-                    detail: error.message
-                )
-                : .badRequest(error.message)
+        case let error as IdentityError: self.init(error)
         case let refusal as PeerAuthorization.Refusal:
             self.init(
                 code: refusal.code.description,
@@ -189,5 +180,20 @@ enum RequestLimits {
     static func requestID(_ header: String?) -> String {
         guard let header, header.utf8.count <= requestIDBytes, header.isPrintable else { return "" }
         return header
+    }
+}
+
+extension ProblemDetails {
+    fileprivate init(_ error: IdentityError) {
+        let code = error.code.description
+        switch error.code {
+        case .storage, .authorityExpired:
+            self.init(code: code, status: 503, title: "Authority failed", detail: error.message)
+        case .rotationUnderWay, .noRotation:
+            self.init(code: code, status: 409, title: "Not in this phase", detail: error.message)
+        case .unfitAuthority:
+            self.init(code: code, status: 422, title: "Unfit authority", detail: error.message)
+        default: self = .badRequest(error.message)
+        }
     }
 }

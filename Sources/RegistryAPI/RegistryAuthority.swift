@@ -1,4 +1,5 @@
 import Identity
+import MaterializedView
 import Registry
 import RegistryModel
 import Synchronization
@@ -9,6 +10,7 @@ final class RegistryAuthority: Sendable {
     private let registry: ServiceRegistry
     private let authority: Mutex<CertificateAuthority>
     private let directory: String
+    private let schedule: RotationSchedule
     /// `host:port` by which the TLS door is reached; nil while there is none.
     private let door = Mutex<String?>(nil)
     private let observers = Mutex<[@Sendable () -> Void]>([])
@@ -16,12 +18,19 @@ final class RegistryAuthority: Sendable {
     /// Opens `DATA/keys`, or makes a new authority there.
     ///
     /// - Throws: `data-directory` where the keys can't be read, or are another trust domain's.
-    init(_ registry: ServiceRegistry, trustDomain: TrustDomain) throws(RegistryError) {
+    init(
+        _ registry: ServiceRegistry,
+        trustDomain: TrustDomain,
+        schedule: RotationSchedule = RotationSchedule()
+    ) throws(RegistryError) {
         self.registry = registry
+        self.schedule = schedule
         directory = registry.dataDirectory.keys
         do {
             let now = registry.now().time
             authority = Mutex(try CertificateAuthority.open(in: directory, trustDomain: trustDomain, now: now))
+            // It may have been down for longer than an issuer lives.
+            _ = try tend()
         } catch {
             throw RegistryError(.dataDirectory, "the registry's keys can't be used: \(error.message)")
         }
@@ -34,6 +43,10 @@ final class RegistryAuthority: Sendable {
 
     /// Something was revoked and is on record: whoever observes acts before the answer goes out.
     func noteRevocation() {
+        tellObservers()
+    }
+
+    private func tellObservers() {
         for body in observers.withLock({ $0 }) { body() }
     }
 
@@ -52,15 +65,22 @@ final class RegistryAuthority: Sendable {
         get throws(IdentityError) { try authority.withLock { $0 }.bundle }
     }
 
-    /// A copy, with whose certificates alone anybody outside has to do.
-    var certificates: (trustDomain: TrustDomain, root: CertificateSummary, issuer: CertificateSummary, bundle: String) {
+    /// What a watch is told: `{"trustDomain","pem"}`.
+    var bundleDocument: [UInt8] {
         get throws(IdentityError) {
             let authority = authority.withLock { $0 }
-            return (
-                authority.trustDomain, try CertificateSummary(authority.root), try CertificateSummary(authority.issuer),
-                try authority.bundle.pem
-            )
+            var json = JSONWriter(reservingCapacity: 2_048)
+            json.beginObject()
+            json.member("trustDomain", authority.trustDomain.description)
+            json.member("pem", try authority.bundle.pem)
+            json.endObject()
+            return json.bytes
         }
+    }
+
+    /// What people want to know of it; no key.
+    var report: AuthorityDocument {
+        get throws(IdentityError) { try AuthorityDocument(authority.withLock { $0 }, schedule) }
     }
 
     /// Signs somebody's key, and answers once that is on record: no certificate is ever out without.
@@ -93,10 +113,9 @@ final class RegistryAuthority: Sendable {
     func identity(names: [String]) throws(IdentityError) -> ServerIdentity {
         let key = WorkloadKey()
         let now = registry.now().time
-        let (authority, leaf) = try exclusively { (authority) throws(IdentityError) in
-            (authority, try authority.issueRegistry(additionalNames: names, for: key.publicKey, now: now))
-        }
-        return ServerIdentity(chain: [leaf, authority.issuer], key: key, bundle: try authority.bundle, madeAt: now)
+        let authority = authority.withLock { $0 }
+        let leaf = try authority.issueRegistry(additionalNames: names, for: key.publicKey, now: now)
+        return ServerIdentity(chain: [leaf] + authority.chain, key: key, bundle: try authority.bundle, madeAt: now)
     }
 
     var trustDomain: TrustDomain {
@@ -108,27 +127,96 @@ final class RegistryAuthority: Sendable {
         _ request: SVIDRequest,
         _ now: Timestamp
     ) throws(IdentityError) -> X509SVID {
-        try exclusively { (authority) throws(IdentityError) in
-            let id = SPIFFEID(trustDomain: authority.trustDomain, subject: subject)
-            try request.check(askedNamesAgainst: id)
-            return try authority.issue(id, for: request.publicKey, now: now)
+        let authority = authority.withLock { $0 }
+        let id = SPIFFEID(trustDomain: authority.trustDomain, subject: subject)
+        try request.check(askedNamesAgainst: id)
+        return try authority.issue(id, for: request.publicKey, now: now)
+    }
+
+    // MARK: Changing hands
+
+    /// Makes a new issuer where one is due, and goes on with a rotation where its next phase has come.
+    ///
+    /// - Returns: in words what it did.
+    func tend() throws(IdentityError) -> [String] {
+        let now = registry.now().time
+        return try change { [schedule] (authority) throws(IdentityError) in
+            var done: [String] = []
+            if try authority.renewIssuerIfDue(now: now) { done.append("the issuer's certificate was renewed") }
+            if try authority.advanceRotation(now: now, schedule: schedule) {
+                done.append(
+                    authority.rotation == nil
+                        ? "the old root is believed no more: the rotation is over"
+                        : "the new root signs; the old one is believed until its last certificate has ended"
+                )
+            }
+            return done
         }
     }
 
-    /// Once in two months it makes a new issuer first, under the lock: two must not be made at once.
-    private func exclusively<R: Sendable>(
-        _ body: (inout CertificateAuthority) throws(IdentityError) -> R
-    ) throws(IdentityError) -> R {
+    /// Begins to hand over to a new root, or to the one that is given.
+    ///
+    /// - Throws: `rotation-under-way`, `unfit-authority`, `storage`.
+    func rotate(to installed: String? = nil) throws(IdentityError) {
         let now = registry.now().time
-        let result = authority.withLock { authority -> Result<R, IdentityError> in
+        _ = try change { (authority) throws(IdentityError) in
+            if let installed {
+                try authority.install(pem: installed, now: now)
+            } else {
+                try authority.beginRotation(now: now)
+            }
+            return ["changed"]
+        }
+    }
+
+    /// Ends the last phase before its time.
+    ///
+    /// - Throws: `no-rotation`; `rotation-needed` where certificates under the old root are still in use.
+    func finishRotation() throws {
+        let now = registry.now().time
+        if let rotation = authority.withLock({ $0.rotation }), rotation.phase == .retiring {
+            let (records, revocations) = try registry.view.read { (snapshot) throws in
+                (try snapshot.certificates(), try snapshot.revocations())
+            }
+            let users = records.filter { record in
+                let issuedAt = record.notAfter.advanced(by: .zero - CertificateAuthority.leafLife)
+                return !record.isSpent && record.notAfter > now && issuedAt < rotation.since
+                    && !revocations.contains { $0.covers(record) }
+            }
+            guard users.isEmpty else { throw ProblemDetails.oldRootInUse(users) }
+        }
+        _ = try change { (authority) throws(IdentityError) in
+            try authority.finishRotation()
+            return ["changed"]
+        }
+    }
+
+    /// Changes a copy, and uses it only once it is on the disk; then tells everybody where other roots are believed, or in
+    /// another order, than before.
+    ///
+    /// - Parameter body: says what it changed; nothing: nothing.
+    private func change(
+        _ body: (inout CertificateAuthority) throws(IdentityError) -> [String]
+    ) throws(IdentityError) -> [String] {
+        let result = authority.withLock { authority -> Result<([String], Bool), IdentityError> in
             do throws(IdentityError) {
-                if try authority.renewIssuerIfDue(now: now) { try authority.storeIssuer(in: directory) }
-                return .success(try body(&authority))
+                var changed = authority
+                let done = try body(&changed)
+                if done.isEmpty { return .success(([], false)) }
+                try changed.store(in: directory)
+                let isBundleNew = try changed.bundle != authority.bundle
+                authority = changed
+                return .success((done, isBundleNew))
             } catch {
                 return .failure(error)
             }
         }
-        return try result.get()
+        let (done, isBundleNew) = try result.get()
+        if isBundleNew {
+            tellObservers()
+            registry.noteTrustChanged()
+        }
+        return done
     }
 }
 

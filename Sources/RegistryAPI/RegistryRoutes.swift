@@ -48,6 +48,7 @@ struct RegistryRoutes: Sendable {
         }
         if door == .operators || door == .tls {
             routes.addCertificates(to: router)
+            routes.addAuthority(to: router)
             routes.addTokens(to: router)
             routes.addIdentity(to: router)
             routes.addSnapshots(to: router)
@@ -112,7 +113,8 @@ struct RegistryRoutes: Sendable {
             (["v1", "services", "*", "policy"], "GET, PUT, DELETE"), (["v1", "instances"], "POST"),
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
-            (["v1", "trust-bundle"], "GET"), (["v1", "certificates"], "GET, POST"),
+            (["v1", "trust-bundle"], "GET"), (["v1", "authority", "rotate"], "POST"),
+            (["v1", "authority", "install"], "POST"), (["v1", "certificates"], "GET, POST"),
             (["v1", "services", "*", "history"], "GET"), (["v1", "log"], "GET"), (["v1", "log", "*"], "GET"),
             (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
             (["v1", "checkpoint", "key"], "GET"),

@@ -29,6 +29,8 @@ public struct RegistryServer: Sendable {
         public var advertiseAllow: [IPRange] = []
         /// A lapsed certificate's key is good for one new one for this long.
         public var rejoinWindow = Projection.rejoinWindow
+        /// How long the phases of a change of roots last.
+        public var rotation = RotationSchedule()
         /// `host:port` of the plain door.
         public var plainListen: ListenAddress?
         public var metricsListen: ListenAddress?
@@ -95,7 +97,11 @@ public struct RegistryServer: Sendable {
             fatal: fatal
         )
         do {
-            let authority = try RegistryAuthority(registry, trustDomain: options.trustDomain)
+            let authority = try RegistryAuthority(
+                registry,
+                trustDomain: options.trustDomain,
+                schedule: options.rotation
+            )
             do {
                 try await serve(registry, authority, ready: ready)
             } catch let error as IOError where error.errnoCode == EADDRINUSE && options.mayListenElsewhere {
@@ -126,6 +132,7 @@ public struct RegistryServer: Sendable {
         let opened = OpenedDoors(expected: doors.count)
         let activity = options.idleExit == nil ? nil : RequestActivity()
         var services: [any Service] = [ExternalProber(registry: registry, eventLoopGroup: group, logger: logger)]
+        services.append(AuthorityKeeper(authority: authority, logger: logger))
         if let tls { services.append(TLSDoorKeeper(door: tls, logger: logger)) }
         for (index, door) in doors.enumerated() {
             services.append(

@@ -6,25 +6,6 @@ import Registry
 import RegistryModel
 
 extension RegistryRoutes {
-    /// Whom to believe: for everybody, since a root certificate is no secret.
-    func addTrustBundle(to router: Router<Context>) {
-        on(router, .get, "/v1/trust-bundle", for: .anyone) { _ in
-            let (trustDomain, root, issuer, bundle) = try authority.certificates
-            var json = JSONWriter()
-            json.beginObject()
-            json.member("trustDomain", trustDomain.description)
-            json.key("root")
-            Self.write(root, to: &json)
-            json.key("issuer")
-            Self.write(issuer, to: &json)
-            json.member("pem", bundle)
-            json.endObject()
-            var reply = Reply(json: json)
-            reply.noteSequence(registry.sequence)
-            return reply
-        }
-    }
-
     /// Issuing is for whoever has a right to it, revoking the operator's.
     func addCertificates(to router: Router<Context>) {
         on(router, .post, "/v1/certificates", for: .anyone) { request in
@@ -105,19 +86,11 @@ extension RegistryRoutes {
             return reply
         }
     }
-
-    private static func write(_ certificate: CertificateSummary, to json: inout JSONWriter) {
-        json.beginObject()
-        json.member("subject", certificate.subject)
-        json.member("keyHash", certificate.keyHash)
-        json.member("notAfter", certificate.notAfter)
-        json.endObject()
-    }
 }
 
 extension Revocation {
     /// Of a service: all certificates live equally long, so one that ends by the revocation's end was issued before it.
-    fileprivate func covers(_ certificate: CertificateRecord) -> Bool {
+    func covers(_ certificate: CertificateRecord) -> Bool {
         switch subject {
         case .serial(let serial): serial == certificate.serial
         case .service(let service):

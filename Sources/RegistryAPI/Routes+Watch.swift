@@ -45,7 +45,7 @@ extension RegistryRoutes {
             registry: registry,
             services: services,
             cursor: cursor,
-            bundle: (authority.trustDomain.description, try authority.bundle.pem)
+            bundle: { [authority] in try authority.bundleDocument }
         ).response
     }
 }

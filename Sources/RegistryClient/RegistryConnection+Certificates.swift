@@ -39,9 +39,25 @@ public struct AuthorityReport: Sendable, Equatable {
         public var notAfter = Timestamp(rawValue: 0)
     }
 
+    /// One root that hands over to another.
+    public struct Rotation: Sendable, Equatable {
+        /// `overlap`: both are believed, the old one signs. `retiring`: the new one signs.
+        public var phase = ""
+        public var since = Timestamp(rawValue: 0)
+        /// When the phase ends by itself.
+        public var nextAt = Timestamp(rawValue: 0)
+        /// The root that does not sign.
+        public var other = Certificate()
+    }
+
     public var trustDomain = ""
+    /// That signs.
     public var root = Certificate()
     public var issuer = Certificate()
+    /// False where the root's key is kept elsewhere: a new issuer must be installed in time.
+    public var issuerRenewsItself = true
+    /// nil: none is under way.
+    public var rotation: Rotation?
     /// The roots to believe, PEM.
     public var bundle = ""
 }
@@ -49,18 +65,34 @@ public struct AuthorityReport: Sendable, Equatable {
 extension RegistryConnection {
     public func authority() async throws(RegistryClientError) -> AuthorityReport {
         try await send(.GET, "/v1/trust-bundle").read { (json) throws(RegistryModelError) in
-            var report = AuthorityReport()
-            try json.object { (json, name) throws(RegistryModelError) in
-                switch name {
-                case "trustDomain": report.trustDomain = try json.string()
-                case "root": report.root = try AuthorityReport.Certificate(from: &json)
-                case "issuer": report.issuer = try AuthorityReport.Certificate(from: &json)
-                case "pem": report.bundle = try json.string()
-                default: try json.skip()
-                }
-            }
-            return report
+            try AuthorityReport(from: &json)
         }
+    }
+
+    /// Begins to hand over to a new root.
+    ///
+    /// - Parameter finish: ends the last phase of a rotation early instead.
+    /// - Throws: `rotation-under-way`, `no-rotation`, `old-root-in-use`.
+    public func rotateAuthority(finish: Bool) async throws(RegistryClientError) -> AuthorityReport {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("finish", finish)
+        json.endObject()
+        let answer = try await send(.POST, "/v1/authority/rotate", body: json.bytes)
+        return try answer.read { (json) throws(RegistryModelError) in try AuthorityReport(from: &json) }
+    }
+
+    /// Hands over to an authority from elsewhere; by the operator's socket alone.
+    ///
+    /// - Parameter pem: certificates, and one private key.
+    /// - Throws: `unfit-authority`, `rotation-under-way`.
+    public func installAuthority(pem: String) async throws(RegistryClientError) -> AuthorityReport {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("pem", pem)
+        json.endObject()
+        let answer = try await send(.POST, "/v1/authority/install", body: json.bytes)
+        return try answer.read { (json) throws(RegistryModelError) in try AuthorityReport(from: &json) }
     }
 
     /// Has a key signed for a service, by the operator's act.
@@ -145,6 +177,40 @@ extension RegistryConnection {
         json.member("service", service.description)
         json.endObject()
         _ = try await send(.POST, "/v1/certificates/deny", body: json.bytes)
+    }
+}
+
+extension AuthorityReport {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "trustDomain": read.trustDomain = try json.string()
+            case "root": read.root = try Certificate(from: &json)
+            case "issuer": read.issuer = try Certificate(from: &json)
+            case "issuerRenewsItself": read.issuerRenewsItself = try json.bool()
+            case "rotation": read.rotation = try Rotation(from: &json)
+            case "pem": read.bundle = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension AuthorityReport.Rotation {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "phase": read.phase = try json.string()
+            case "since": read.since = try json.timestamp()
+            case "nextAt": read.nextAt = try json.timestamp()
+            case "next", "last": read.other = try AuthorityReport.Certificate(from: &json)
+            default: try json.skip()
+            }
+        }
+        self = read
     }
 }
 

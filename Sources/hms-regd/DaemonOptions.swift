@@ -43,6 +43,16 @@ struct DaemonOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "How long each phase of a change of roots lasts, for trials; below the life of a certificate calls fail "
+                + "(default: 24h, then 25h).",
+            valueName: "duration",
+            visibility: .hidden
+        )
+    )
+    var rotationPhase: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Read-only door without TLS, on loopback: look-ups, watches and metrics (default: none).",
             valueName: "host:port"
         )
@@ -164,7 +174,7 @@ struct DaemonOptions: ParsableArguments {
         [
             ("data", data), ("listen", listen), ("name", name.isEmpty ? nil : name.joined(separator: ",")),
             ("advertise-allow", advertiseAllow.isEmpty ? nil : advertiseAllow.joined(separator: ",")),
-            ("rejoin-window", rejoinWindow),
+            ("rejoin-window", rejoinWindow), ("rotation-phase", rotationPhase),
             ("plain-listen", plainListen), ("metrics-listen", metricsListen), ("socket", socket),
             ("socket-group", socketGroup), ("ttl", ttl), ("deregister-after", deregisterAfter),
             ("guard-fraction", guardFraction), ("guard-min", guardMin), ("protect-for", protectFor),

@@ -21,6 +21,7 @@ struct DaemonSettings {
     private var names: [String]
     private var advertiseAllow: [IPRange]
     private var rejoinWindow: Duration
+    private var rotation = RotationSchedule()
     private var plainListen: ListenAddress?
     private var metricsListen: ListenAddress?
     private var sockets: [String]
@@ -54,6 +55,9 @@ struct DaemonSettings {
         names = try Self.names(sources["name"])
         advertiseAllow = try Self.ranges(sources["advertise-allow"])
         rejoinWindow = try Self.duration(sources["rejoin-window"], 0...604_800_000) ?? Projection.rejoinWindow
+        if let phase = try Self.duration(sources["rotation-phase"], 1_000...86_400_000) {
+            rotation = RotationSchedule(overlap: phase, retiring: phase)
+        }
         plainListen = try Self.address(sources["plain-listen"])
         idleExit = try Self.idleExit(sources["idle-exit"], isDevelopment: options.dev)
         metricsListen = try Self.address(sources["metrics-listen"])
@@ -120,6 +124,7 @@ struct DaemonSettings {
         options.mayListenElsewhere = !isListenNamed
         options.advertiseAllow = advertiseAllow
         options.rejoinWindow = rejoinWindow
+        options.rotation = rotation
         return options
     }
 

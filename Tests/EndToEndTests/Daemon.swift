@@ -37,6 +37,10 @@ struct Daemon: Sendable {
 
     /// `hms-reg` against this daemon.
     func reg(_ arguments: String..., input: String? = nil) async throws -> Program.Result {
+        try await reg(arguments, input: input)
+    }
+
+    func reg(_ arguments: [String], input: String? = nil) async throws -> Program.Result {
         try await Program.run("hms-reg", ["--data", data] + arguments, input: input)
     }
 

@@ -61,7 +61,7 @@ struct MeshIdentityTests {
                 ("another authority's", "-cert \(directory)/other.pem -key \(directory)/leaf.key"),
                 (
                     "an expired one",
-                    "-cert \(directory)/expired.pem -cert_chain \(fleet.registry.data)/keys/issuer.crt "
+                    "-cert \(directory)/expired.pem -cert_chain \(directory)/issuer.crt "
                         + "-key \(directory)/leaf.key"
                 ),
                 ("TLS 1.2", "-tls1_2 -cert \(directory)/mine/svid.pem -key \(directory)/mine/svid.key"),
@@ -114,6 +114,10 @@ struct MeshIdentityTests {
 
     /// `other.pem`, of an authority of its own; `expired.pem`, of the mesh's, for yesterday; both with `leaf.key`.
     private static func makeStrangers(_ directory: String, keys: String) throws {
+        let authority = try JSONValue(parsing: Array(try runShell("cat \(keys)/authority.json").output.utf8))
+        for (name, member) in [("issuer.crt", "issuer"), ("issuer.key", "issuerKey")] {
+            try writeFile("\(directory)/\(name)", Array((authority["active"]?[member]?.text ?? "").utf8))
+        }
         let made = try runShell(
             """
             cd \(directory) && openssl ecparam -name prime256v1 -genkey -noout -out leaf.key && \
@@ -127,7 +131,7 @@ struct MeshIdentityTests {
             -out other.pem && \
             touch index.txt && printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index.txt\\nnew_certs_dir=.\\n\
             rand_serial=yes\\ndefault_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n' > ca.cnf && \
-            openssl ca -batch -notext -config ca.cnf -cert \(keys)/issuer.crt -keyfile \(keys)/issuer.key -in leaf.csr \
+            openssl ca -batch -notext -config ca.cnf -cert issuer.crt -keyfile issuer.key -in leaf.csr \
             -extfile leaf.ext -startdate 20250101000000Z -enddate 20250102000000Z -out expired.pem
             """
         )

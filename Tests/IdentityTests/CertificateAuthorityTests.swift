@@ -177,7 +177,7 @@ struct CertificateAuthorityTests {
             let keys = directory + "/keys"
             let made = try CertificateAuthority.open(in: keys, trustDomain: domain, now: now)
             let modes = try runShell("stat -c '%a %n' \(keys) \(keys)/* | sed 's|/.*/||'").output
-            #expect(modes == "700 keys\n600 issuer.crt\n600 issuer.key\n600 root.crt\n600 root.key\n")
+            #expect(modes == "700 keys\n600 authority.json\n")
             let again = try CertificateAuthority.open(in: keys, trustDomain: domain, now: now)
             #expect(again.root == made.root)
             let svid = try again.issue(photoValidator, for: WorkloadKey().publicKey, now: now)
@@ -185,15 +185,87 @@ struct CertificateAuthorityTests {
             #expect(throws: IdentityError(.storage, "")) {
                 try CertificateAuthority.open(in: keys, trustDomain: try TrustDomain("other.local"), now: now)
             }
-            let other = try CertificateAuthority(trustDomain: domain, now: now)
-            try writeFile(keys + "/issuer.key", Array((other.issuerKey.pemRepresentation + "\n").utf8))
-            #expect(throws: IdentityError(.storage, "")) {
-                try CertificateAuthority.open(in: keys, trustDomain: domain, now: now)
+            let text = try #require(try PrivateFile.read(keys + "/authority.json"))
+            for length in stride(from: 0, to: text.utf8.count - 2, by: 97) {
+                try writeFile(keys + "/authority.json", Array(text.utf8.prefix(length)))
+                #expect(throws: IdentityError(.storage, "")) {
+                    try CertificateAuthority.open(in: keys, trustDomain: domain, now: now)
+                }
             }
-            try removeFile(keys + "/root.key")
-            #expect(throws: IdentityError(.storage, "")) {
-                try CertificateAuthority.open(in: keys, trustDomain: domain, now: now)
+        }
+    }
+
+    @Test("what earlier releases kept in four files is taken over, though a kill left an issuer that is not of its key")
+    func takenOver() throws {
+        let old = try CertificateAuthority(trustDomain: domain, now: now)
+        let files = try [
+            "root.crt": old.root.pem(), "root.key": #require(old.active.rootKey).pem(), "issuer.crt": old.issuer.pem(),
+            "issuer.key": old.active.issuerKey.pem(),
+        ]
+        try withTemporaryDirectory { directory in
+            for (name, text) in files { try writeFile("\(directory)/\(name)", Array(text.utf8)) }
+            let taken = try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
+            #expect(taken.root == old.root && taken.issuer == old.issuer)
+            #expect(try CertificateAuthority.open(in: directory, trustDomain: domain, now: now).issuer == old.issuer)
+        }
+        try withTemporaryDirectory { directory in
+            for (name, text) in files { try writeFile("\(directory)/\(name)", Array(text.utf8)) }
+            try writeFile(directory + "/issuer.key", Array(try authority.active.issuerKey.pem().utf8))
+            let taken = try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
+            #expect(taken.root == old.root)
+            let svid = try taken.issue(photoValidator, for: WorkloadKey().publicKey, now: now)
+            #expect(svid.isSigned(by: try old.bundle))
+        }
+        try withTemporaryDirectory { directory in
+            for (name, text) in files where name != "root.key" {
+                try writeFile("\(directory)/\(name)", Array(text.utf8))
             }
+            #expect(throws: IdentityError(.storage, "")) {
+                try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
+            }
+        }
+    }
+
+    @Test(
+        "a rotation: both believed and the old one signs, then the new one signs, then the old one is gone; kept at each step"
+    )
+    func rotation() throws {
+        try withTemporaryDirectory { directory in
+            let schedule = RotationSchedule()
+            var changing = try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
+            func reopened(_ now: Timestamp) throws -> CertificateAuthority {
+                try changing.store(in: directory)
+                return try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
+            }
+            let oldBundle = try changing.bundle
+            try changing.beginRotation(now: now)
+            #expect(throws: IdentityError(.rotationUnderWay, "")) { try changing.beginRotation(now: now) }
+            #expect(throws: IdentityError(.noRotation, "")) { try changing.finishRotation() }
+            changing = try reopened(now)
+            #expect(try changing.bundle.roots.count == 2)
+            let early = try changing.issue(photoValidator, for: WorkloadKey().publicKey, now: now)
+            #expect(early.isSigned(by: oldBundle))
+            #expect(try !changing.advanceRotation(now: now.advanced(by: .seconds(86_399)), schedule: schedule))
+
+            let day = now.advanced(by: .seconds(86_400))
+            #expect(try changing.advanceRotation(now: day, schedule: schedule))
+            changing = try reopened(day)
+            let late = try changing.issue(photoValidator, for: WorkloadKey().publicKey, now: day)
+            #expect(!late.isSigned(by: oldBundle))
+            let both = try changing.bundle
+            #expect(late.isSigned(by: both) && early.isSigned(by: both))
+            // Who knows the old root alone can follow to the new one.
+            let cross = try #require(changing.chain.last)
+            #expect(oldBundle.roots[0].publicKey.isValidSignature(cross.signature, for: cross))
+            #expect(cross.publicKey == changing.root.publicKey)
+
+            let end = day.advanced(by: schedule.retiring)
+            #expect(try !changing.advanceRotation(now: end.advanced(by: .seconds(-1)), schedule: schedule))
+            #expect(try changing.advanceRotation(now: end, schedule: schedule))
+            changing = try reopened(end)
+            #expect(try changing.bundle.roots == [changing.root])
+            #expect(!early.isSigned(by: try changing.bundle))
+            #expect(try !changing.advanceRotation(now: end, schedule: schedule))
         }
     }
 

@@ -95,7 +95,9 @@ struct EventStreamBodyTests {
         let events: [WatchEvent] = [
             .reset, .service(key.service, instances: Array("[]".utf8), policy: nil, isKnown: true), .remove(key),
         ]
-        let whole = String(buffer: EventStreamBody.encode(WatchBatch(events: events, cursor: cursor)))
+        let whole = String(
+            buffer: try EventStreamBody.encode(WatchBatch(events: events, cursor: cursor), bundle: { [] })
+        )
         #expect(
             whole == """
                 event: reset
@@ -111,10 +113,15 @@ struct EventStreamBodyTests {
 
                 """
         )
-        let partial = String(buffer: EventStreamBody.encode(WatchBatch(events: events, cursor: nil)))
+        let partial = String(
+            buffer: try EventStreamBody.encode(WatchBatch(events: events, cursor: nil), bundle: { [] })
+        )
         #expect(!partial.contains("id:  "))
         #expect(!partial.contains("\nid: "))
-        #expect(String(buffer: EventStreamBody.encode(WatchBatch(events: [], cursor: cursor))) == ":\n\n")
+        #expect(
+            String(buffer: try EventStreamBody.encode(WatchBatch(events: [], cursor: cursor), bundle: { [] }))
+                == ":\n\n"
+        )
     }
 }
 

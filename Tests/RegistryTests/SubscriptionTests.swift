@@ -12,6 +12,7 @@ struct SubscriptionTests {
         try batch.events.compactMap { event -> String? in
             switch event {
             case .reset: return "reset"
+            case .trustChanged: return "trust"
             case .denied(let revocations): return revocations.isEmpty ? nil : "denied \(revocations.count)"
             case .service(let name, _, nil, isKnown: false): return "unknown \(name)"
             case .service(let name, let instances, let policy, _):

@@ -93,7 +93,7 @@ struct WatcherState: Equatable {
     private mutating func take(_ event: WatchEvent) throws {
         switch event {
         case .reset: services = [:]
-        case .denied: break
+        case .denied, .trustChanged: break
         case .service(let name, let instances, let policy, _):
             var service = Service(policy: policy)
             for instance in try JSONValue(parsing: instances).elements {

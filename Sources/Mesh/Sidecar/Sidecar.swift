@@ -7,6 +7,8 @@ import RegistryModel
 /// A service's sidecar: takes the application's calls and finds whom they are for, takes other sidecars' calls and proves who
 /// they are from, and keeps the instance registered while it serves.
 public final class Sidecar: Sendable {
+    /// How often it looks whether the registry signs by another root; sidecars do so at different moments.
+    private static let renewalCheck = Duration.seconds(5)
     /// How often idle connections and lapsed callers are looked after.
     private static let sweeping = Duration.seconds(2)
     /// Names that nobody called for this long are not watched any more.
@@ -201,7 +203,15 @@ public final class Sidecar: Sendable {
 
     private func renew() async {
         let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
-        while await Task.pause(for: await identity.wait(now: WallClock.now())) { await renewOnce(credentials) }
+        var left = await identity.wait(now: WallClock.now())
+        while await Task.pause(for: min(left, Self.renewalCheck)) {
+            left -= min(left, Self.renewalCheck)
+            // A new root signs: long before the old one is believed no more.
+            let isOfFormerRoot = await identity.isOfFormerRoot
+            guard left <= .zero || isOfFormerRoot else { continue }
+            await renewOnce(credentials)
+            left = max(.seconds(1), await identity.wait(now: WallClock.now()))
+        }
     }
 
     private func renewOnce(_ credentials: CredentialUpdate) async {

@@ -192,6 +192,13 @@ actor WorkloadIdentity {
         return true
     }
 
+    /// Whether the registry signs by another root than the one that signed this certificate: it names that first.
+    var isOfFormerRoot: Bool {
+        guard let svid, let bundle, let first = bundle.roots.first, bundle.roots.count > 1 else { return false }
+        guard let signing = try? TrustBundle(roots: [first]) else { return false }
+        return !svid.isSigned(by: signing)
+    }
+
     /// How long until the next renewal is due.
     func wait(now: Timestamp) -> Duration {
         if lastFailure != nil { return Self.retry }

@@ -1,0 +1,197 @@
+import RegistryModel
+import SwiftASN1
+import X509
+
+/// Reads and writes the text of ``CertificateAuthority/fileName``.
+enum AuthorityFile {
+    private static let version = 1
+
+    // MARK: Writing
+
+    static func text(of authority: CertificateAuthority) throws(IdentityError) -> String {
+        var json = JSONWriter(reservingCapacity: 8_192)
+        json.beginObject()
+        json.member("version", version)
+        json.member("trustDomain", authority.trustDomain.description)
+        json.key("active")
+        try write(authority.active, to: &json)
+        if let rotation = authority.rotation {
+            json.key("rotation")
+            json.beginObject()
+            json.member("phase", rotation.phase.rawValue)
+            json.member("since", rotation.since)
+            json.key("other")
+            try write(rotation.other, to: &json)
+            if let cross = rotation.crossCertificate { json.member("crossCertificate", try cross.pem()) }
+            json.endObject()
+        }
+        json.endObject()
+        return json.string + "\n"
+    }
+
+    private static func write(_ generation: AuthorityGeneration, to json: inout JSONWriter) throws(IdentityError) {
+        json.beginObject()
+        json.member("root", try generation.root.pem())
+        if let key = generation.rootKey { json.member("rootKey", try key.pem()) }
+        json.member("issuer", try generation.issuer.pem())
+        json.member("issuerKey", try generation.issuerKey.pem())
+        json.endObject()
+    }
+
+    // MARK: Reading
+
+    /// - Throws: `storage`, with the path and what is wrong there.
+    static func read(
+        _ text: String,
+        path: String,
+        _ trustDomain: TrustDomain
+    ) throws(IdentityError) -> CertificateAuthority {
+        let parsed: Parsed
+        do throws(RegistryModelError) {
+            parsed = try JSONReader.parse(Array(text.utf8)) { (json) throws(RegistryModelError) in
+                try Parsed(from: &json)
+            }
+        } catch {
+            throw unusable(path, error.message)
+        }
+        guard parsed.version == version else {
+            throw unusable(path, "it is of version \(parsed.version), and this release reads \(version)")
+        }
+        guard parsed.trustDomain == trustDomain.description else {
+            throw unusable(path, "it is of another trust domain: \(parsed.trustDomain), not \(trustDomain)")
+        }
+        do throws(IdentityError) {
+            var authority = CertificateAuthority(trustDomain: trustDomain, active: try parsed.active.generation())
+            if let other = parsed.other {
+                guard let phase = AuthorityRotation.Phase(rawValue: parsed.phase) else {
+                    throw IdentityError(.storage, "its rotation is in no known phase: \(parsed.phase)")
+                }
+                authority.rotation = AuthorityRotation(
+                    phase: phase,
+                    since: parsed.since,
+                    other: try other.generation(),
+                    crossCertificate: try parsed.crossCertificate.map { (pem) throws(IdentityError) in try one(pem) }
+                )
+            }
+            return authority
+        } catch {
+            throw unusable(path, error.message)
+        }
+    }
+
+    private static func unusable(_ path: String, _ why: String) -> IdentityError {
+        IdentityError(.storage, "\(path) can't be used: \(why); put back what was backed up")
+    }
+
+    fileprivate static func one(_ pem: String) throws(IdentityError) -> Certificate {
+        let certificates = try Certificate.list(pem: pem)
+        guard certificates.count == 1 else {
+            throw IdentityError(.storage, "it holds \(certificates.count) certificates where one is due")
+        }
+        return certificates[0]
+    }
+}
+
+private struct Parsed {
+    struct Generation {
+        var root = ""
+        var rootKey: String?
+        var issuer = ""
+        var issuerKey = ""
+    }
+
+    var version = 0
+    var trustDomain = ""
+    var active = Generation()
+    var phase = ""
+    var since = Timestamp(rawValue: 0)
+    var other: Generation?
+    var crossCertificate: String?
+
+    init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "version": read.version = try json.integer()
+            case "trustDomain": read.trustDomain = try json.string()
+            case "active": read.active = try Generation(from: &json)
+            case "rotation": try read.takeRotation(&json)
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+
+    private init() {}
+
+    private mutating func takeRotation(_ json: inout JSONReader) throws(RegistryModelError) {
+        var read = self
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "phase": read.phase = try json.string()
+            case "since":
+                guard let since = Timestamp(rfc3339: try json.string()) else {
+                    throw json.malformed("no RFC 3339 time")
+                }
+                read.since = since
+            case "other": read.other = try Generation(from: &json)
+            case "crossCertificate": read.crossCertificate = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension Parsed.Generation {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "root": read.root = try json.string()
+            case "rootKey": read.rootKey = try json.string()
+            case "issuer": read.issuer = try json.string()
+            case "issuerKey": read.issuerKey = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+
+    /// - Throws: where certificates and keys don't belong together.
+    fileprivate func generation() throws(IdentityError) -> AuthorityGeneration {
+        let root = try AuthorityFile.one(root)
+        let rootKey = try rootKey.map { (pem) throws(IdentityError) in try Certificate.PrivateKey(authorityPEM: pem) }
+        let issuer = try AuthorityFile.one(issuer)
+        let issuerKey = try Certificate.PrivateKey(authorityPEM: issuerKey)
+        if let rootKey, rootKey.publicKey != root.publicKey {
+            throw IdentityError(.storage, "a root's key is not its own")
+        }
+        guard issuerKey.publicKey == issuer.publicKey else {
+            throw IdentityError(.storage, "an issuer's key is not its own")
+        }
+        guard root.publicKey.isValidSignature(issuer.signature, for: issuer) else {
+            throw IdentityError(.storage, "an issuer is not signed by its root")
+        }
+        return AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
+    }
+}
+
+extension Certificate.PrivateKey {
+    /// - Throws: `malformed-certificate`; never with what was read.
+    init(authorityPEM pem: String) throws(IdentityError) {
+        do {
+            try self.init(pemEncoded: pem)
+        } catch {
+            throw IdentityError(.malformedCertificate, "this is no PEM of a private key")
+        }
+    }
+
+    func pem() throws(IdentityError) -> String {
+        do {
+            return try serializeAsPEM().pemString + "\n"
+        } catch {
+            throw IdentityError(.malformedCertificate, "a private key can't be written")
+        }
+    }
+}
