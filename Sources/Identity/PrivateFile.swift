@@ -64,9 +64,12 @@ public enum PrivateFile {
                 throw .storage("can't make", made)
             }
         }
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw .storage("can't make", path) }
-        guard status.st_mode & S_IFMT == S_IFDIR else { throw IdentityError(.storage, "\(path) is no directory") }
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            guard errno == ENOTDIR else { throw .storage("can't make", path) }
+            throw IdentityError(.storage, "\(path) is no directory")
+        }
+        close(descriptor)
     }
 }
 
