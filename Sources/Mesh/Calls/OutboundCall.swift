@@ -4,7 +4,7 @@ import RegistryModel
 
 /// One call of the application, from its head to its last byte: finds the service's instances, tries them by the rules of
 /// delivery, and passes request and response on as they stream.
-final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
+final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     enum Phase {
         /// For the name to be registered.
         case waitingForName(until: NIODeadline)
@@ -44,7 +44,7 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
     var received = 0
     var sent = 0
     var responseStatus = 0
-    private var lastActivity: NIODeadline
+    var lastActivity: NIODeadline
     private lazy var timer = WheelTimer(target: self)
 
     init(
@@ -182,10 +182,6 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         exchange.flush()
     }
 
-    func callerCanTakeMore() {
-        exchange?.setReading(true)
-    }
-
     func callerGone() {
         guard !isOver else { return }
         endTry(.abandoned, .failed("caller-gone"), delivery: nil)
@@ -214,20 +210,8 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
         plane.wheel.set(timer, at: now + plane.settings.idleTimeout, now: now)
     }
 
-    func responseBody(_ data: ByteBuffer) {
-        sent += data.readableBytes
-        writer.write(body: data)
-        lastActivity = .now()
-        if !writer.canTakeMore { exchange?.setReading(false) }
-    }
-
-    func responseReadComplete() {
-        guard case .streaming = phase else { return }
-        writer.flush()
-    }
-
     func responseEnd(trailers: FieldBlock?) {
-        guard case .streaming = phase else { return }
+        guard isStreaming else { return }
         exchange = nil
         phase = .over
         var trailers = trailers
@@ -245,10 +229,6 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
             return finish(status: responseStatus, error(.appReset, failure.message))
         }
         failed(failure, now: now)
-    }
-
-    func upstreamCanTakeMore() {
-        writer.setReading(true)
     }
 
     // MARK: Time
@@ -289,6 +269,10 @@ final class OutboundCall: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
             let wasConnecting = if case .connecting = phase { true } else { false }
             tryTimedOut(wasConnecting: wasConnecting, now: now)
         }
+    }
+
+    var isStreaming: Bool {
+        if case .streaming = phase { true } else { false }
     }
 
     var isOver: Bool {

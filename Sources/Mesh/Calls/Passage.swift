@@ -22,7 +22,7 @@ protocol PassageTerms {
 
 /// A request that is passed on once and never twice, streaming both ways: to the application beside this sidecar, or to a
 /// host outside of the mesh.
-final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter, WheelTarget {
+final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget {
     private enum Phase {
         case connecting
         case awaitingHead
@@ -34,21 +34,21 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
     private let pool: ConnectionPool
     private let head: RequestHead
     private let target: RequestTarget
-    private let writer: any ResponseWriter
+    let writer: any ResponseWriter
     private let began: NIODeadline
     private let startedAt: Timestamp
     private let deadline: NIODeadline
 
     private var phase = Phase.connecting
-    private var exchange: (any UpstreamExchange)?
+    private(set) var exchange: (any UpstreamExchange)?
     /// Of the request's body, until there is a connection.
     private var waiting: [ByteBuffer] = []
     private var requestEnded = false
     private var trailers: FieldBlock?
     private var received = 0
-    private var sent = 0
+    var sent = 0
     private var status = 0
-    private var lastActivity: NIODeadline
+    var lastActivity: NIODeadline
     private lazy var timer = WheelTimer(target: self)
 
     /// - Parameter timeout: until the response's head.
@@ -121,10 +121,6 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
         exchange?.flush()
     }
 
-    func callerCanTakeMore() {
-        exchange?.setReading(true)
-    }
-
     func callerGone() {
         guard !isOver else { return }
         cancel()
@@ -144,20 +140,8 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
         terms.data.wheel.set(timer, at: lastActivity + terms.data.settings.idleTimeout, now: lastActivity)
     }
 
-    func responseBody(_ data: ByteBuffer) {
-        sent += data.readableBytes
-        writer.write(body: data)
-        lastActivity = .now()
-        if !writer.canTakeMore { exchange?.setReading(false) }
-    }
-
-    func responseReadComplete() {
-        guard case .streaming = phase else { return }
-        writer.flush()
-    }
-
     func responseEnd(trailers: FieldBlock?) {
-        guard case .streaming = phase else { return }
+        guard isStreaming else { return }
         exchange = nil
         phase = .over
         var trailers = trailers
@@ -173,10 +157,6 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
         guard case .streaming = phase else { return answer(error) }
         writer.cut()
         finish(status: status, error)
-    }
-
-    func upstreamCanTakeMore() {
-        writer.setReading(true)
     }
 
     // MARK: The end
@@ -198,6 +178,10 @@ final class Passage<Terms: PassageTerms>: RequestSink, ResponseSink, PoolWaiter,
             cancel()
             answer(terms.timedOut(delivered: .unknown))
         }
+    }
+
+    var isStreaming: Bool {
+        if case .streaming = phase { true } else { false }
     }
 
     private var isOver: Bool {
