@@ -83,7 +83,7 @@ enum AuthorityFile {
         IdentityError(.storage, "\(path) can't be used: \(why); put back what was backed up")
     }
 
-    fileprivate static func one(_ pem: String) throws(IdentityError) -> Certificate {
+    static func one(_ pem: String) throws(IdentityError) -> Certificate {
         let certificates = try Certificate.list(pem: pem)
         guard certificates.count == 1 else {
             throw IdentityError(.storage, "it holds \(certificates.count) certificates where one is due")

@@ -8,8 +8,8 @@ public struct AuthorityGeneration: Sendable {
     public let root: Certificate
     /// Nil where it is kept elsewhere: then the issuer is replaced by installing another one, and never by itself.
     let rootKey: Certificate.PrivateKey?
-    public private(set) var issuer: Certificate
-    private(set) var issuerKey: Certificate.PrivateKey
+    public let issuer: Certificate
+    let issuerKey: Certificate.PrivateKey
 
     /// A new root and a new issuer, on P-256.
     ///
@@ -27,9 +27,19 @@ public struct AuthorityGeneration: Sendable {
                 issuerKeyIdentifier: nil
             )
         }
+        try self.init(root: root, rootKey: key, trustDomain: trustDomain, now: now)
+    }
+
+    /// A root with its key, and a new issuer on P-256.
+    init(
+        root: Certificate,
+        rootKey: Certificate.PrivateKey,
+        trustDomain: TrustDomain,
+        now: Timestamp
+    ) throws(IdentityError) {
         let issuerKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
-        let issuer = try Self.makeIssuer(trustDomain, issuerKey.publicKey, root, key, now)
-        self.init(root: root, rootKey: key, issuer: issuer, issuerKey: issuerKey)
+        let issuer = try Self.makeIssuer(trustDomain, issuerKey.publicKey, root, rootKey, now)
+        self.init(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
     }
 
     init(
@@ -56,9 +66,7 @@ public struct AuthorityGeneration: Sendable {
     mutating func renewIssuerIfDue(_ trustDomain: TrustDomain, now: Timestamp) throws(IdentityError) -> Bool {
         guard let rootKey, issuer.endsAt.since(now) < CertificateAuthority.issuerRenewal, issuer.endsAt < root.endsAt
         else { return false }
-        let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
-        issuer = try Self.makeIssuer(trustDomain, key.publicKey, root, rootKey, now)
-        issuerKey = key
+        self = try AuthorityGeneration(root: root, rootKey: rootKey, trustDomain: trustDomain, now: now)
         return true
     }
 
@@ -81,7 +89,7 @@ public struct AuthorityGeneration: Sendable {
     }
 
     /// Never outlives its root.
-    static func makeIssuer(
+    private static func makeIssuer(
         _ trustDomain: TrustDomain,
         _ key: Certificate.PublicKey,
         _ root: Certificate,

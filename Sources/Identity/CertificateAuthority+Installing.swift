@@ -42,9 +42,7 @@ extension CertificateAuthority {
             if let length = root.pathLength, length < 1 {
                 throw unfit("\(root.subject) allows no issuer below it (path length \(length), and 1 is needed)")
             }
-            let issuerKey = WorkloadKey().certificateKey
-            let issuer = try AuthorityGeneration.makeIssuer(trustDomain, issuerKey.publicKey, root, key, now)
-            return AuthorityGeneration(root: root, rootKey: key, issuer: issuer, issuerKey: issuerKey)
+            return try AuthorityGeneration(root: root, rootKey: key, trustDomain: trustDomain, now: now)
         }
         guard others.count == 1 else {
             throw unfit("a root and at most one intermediate are due, not \(certificates.count) certificates")

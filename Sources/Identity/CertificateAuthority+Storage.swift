@@ -1,4 +1,3 @@
-import Crypto
 import Glibc
 public import RegistryModel
 import X509
@@ -80,29 +79,28 @@ extension CertificateAuthority {
             let generation = AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
             return CertificateAuthority(trustDomain: trustDomain, active: generation)
         }
-        let issuerKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
-        let issuer = try AuthorityGeneration.makeIssuer(trustDomain, issuerKey.publicKey, root, rootKey, now)
-        let generation = AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
+        let generation = try AuthorityGeneration(root: root, rootKey: rootKey, trustDomain: trustDomain, now: now)
         return CertificateAuthority(trustDomain: trustDomain, active: generation)
     }
 
     private static func certificate(_ directory: String, _ file: OldFile) throws(IdentityError) -> Certificate {
-        let certificates = try Certificate.list(pem: try read(directory, file))
-        guard certificates.count == 1 else {
-            throw IdentityError(
-                .storage,
-                "\(directory)/\(file.rawValue) holds \(certificates.count) certificates, not one"
-            )
-        }
-        return certificates[0]
+        try part(directory, file) { (pem) throws(IdentityError) in try AuthorityFile.one(pem) }
     }
 
     private static func key(_ directory: String, _ file: OldFile) throws(IdentityError) -> Certificate.PrivateKey {
+        try part(directory, file) { (pem) throws(IdentityError) in try Certificate.PrivateKey(authorityPEM: pem) }
+    }
+
+    private static func part<R>(
+        _ directory: String,
+        _ file: OldFile,
+        _ parse: (String) throws(IdentityError) -> R
+    ) throws(IdentityError) -> R {
         let text = try read(directory, file)
-        do {
-            return try Certificate.PrivateKey(pemEncoded: text)
+        do throws(IdentityError) {
+            return try parse(text)
         } catch {
-            throw IdentityError(.storage, "\(directory)/\(file.rawValue) is no PEM of a private key")
+            throw IdentityError(.storage, "\(directory)/\(file.rawValue) can't be used: \(error.message)")
         }
     }
 
