@@ -138,7 +138,7 @@ struct InstanceRun: Sendable {
         _ keeping: Task<Void, Never>,
         ran: Duration
     ) async -> Int32 {
-        let seconds = Double(ran.components.seconds) + Double(ran.components.attoseconds) / 1e18
+        let seconds = ran.inSeconds
         switch ending {
         case .application(let status):
             // What it started may live on in its group.

@@ -69,7 +69,7 @@ struct LoadRun: Sendable {
         bar.finish()
         let tally = shared.tally.withLock { $0 }
         let took = began.duration(to: clock.now)
-        let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+        let seconds = took.inSeconds
         if isJSON { printing.write(Self.json(tally, seconds)) } else { show(tally, seconds) }
         if tally.succeeded < requests { throw ExitCode.notSo }
     }

@@ -91,38 +91,60 @@ struct WhyCommand: AsyncParsableCommand {
 
     /// - Returns: what the log has of the request, with the registry's word where it can be had, and why it can't.
     private func reports(_ hits: [AccessLogSearch.Hit]) async -> ([WhyReport], failure: String?) {
-        var reports: [WhyReport] = []
+        var held: [[RegisteredInstance]?] = hits.map { _ in nil }
         var failure: String?
-        for hit in hits {
-            var instances: [RegisteredInstance]?
-            if hit.line.direction == "outbound", let sequence = hit.line.sequence, sequence > 0 {
-                do {
-                    instances = try await held(hit.line.to, at: sequence)
-                } catch let error as RegistryClientError {
-                    failure = error.message
-                } catch {
-                    failure = "\(error)"
-                }
+        if hits.contains(where: { $0.line.routedSequence != nil }) {
+            do {
+                (held, failure) = try await instances(hits.map(\.line))
+            } catch let error as RegistryClientError {
+                failure = error.message
+            } catch {
+                failure = "\(error)"
             }
-            reports.append(WhyReport(line: hit.line, document: hit.document, instances: instances))
         }
+        let reports = zip(hits, held).map { WhyReport(line: $0.line, document: $0.document, instances: $1) }
         return (reports, failure)
     }
 
-    private func held(_ service: String, at sequence: UInt64) async throws -> [RegisteredInstance]? {
-        guard let name = try? ServiceName(service) else { return nil }
+    /// For each line what the registry held of the service then, all over one connection.
+    private func instances(_ lines: [AccessLine]) async throws -> ([[RegisteredInstance]?], failure: String?) {
         guard let address = try Examination.registry(registry, usedBySidecar: nil, try Manifest.forCommand()) else {
             throw RegistryClientError(.unreachable, "no registry is named, and no socket answers")
         }
         let credentials =
             address.isTLS ? try IdentityStore(for: address, environment: Environment.variable).load() : nil
         return try await RegistryConnection.withConnection(to: address, credentials: credentials) { connection in
-            do {
-                return try await connection.lookup(name, LookupFilter(all: true, at: String(sequence))).instances
-            } catch let error as RegistryClientError {
-                guard error.code == .unknownService else { throw error }
-                return []
+            var held: [[RegisteredInstance]?] = []
+            var failure: String?
+            for line in lines {
+                do throws(RegistryClientError) {
+                    held.append(try await Self.instances(line, connection))
+                } catch {
+                    held.append(nil)
+                    failure = error.message
+                }
             }
+            return (held, failure)
         }
+    }
+
+    private static func instances(
+        _ line: AccessLine,
+        _ connection: RegistryConnection
+    ) async throws(RegistryClientError) -> [RegisteredInstance]? {
+        guard let sequence = line.routedSequence, let name = try? ServiceName(line.to) else { return nil }
+        do throws(RegistryClientError) {
+            return try await connection.lookup(name, LookupFilter(all: true, at: String(sequence))).instances
+        } catch {
+            guard error.code == .unknownService else { throw error }
+            return []
+        }
+    }
+}
+
+extension AccessLine {
+    /// Up to where the registry's word went that the request was routed by; nil where none was.
+    fileprivate var routedSequence: UInt64? {
+        direction == "outbound" ? sequence.flatMap { $0 > 0 ? $0 : nil } : nil
     }
 }

@@ -77,13 +77,13 @@ struct DoctorTests {
     }
 
     @Test("a registry that is not believed, and one that the sidecar has lost")
-    func registry() {
-        var routing = SidecarDetails()
-        routing.registryLostSince = Timestamp(rawValue: 0)
+    func registry() throws {
+        let sidecar = try SidecarStatus(
+            parsing: Array(#"{"registry_lost_since":"1970-01-01T00:00:00Z","sequence":48213}"#.utf8)
+        )
         let findings = RegistryChecks.findings(
             .failed(RegistryClientError(.untrustedRegistry, "TLS handshake failed"), offsetMilliseconds: -400_000),
-            routing: routing,
-            sequence: 48_213,
+            sidecar: sidecar,
             now: Timestamp(rawValue: 190_000_000_000)
         )
         #expect(
@@ -181,7 +181,7 @@ struct DoctorTests {
 
     @Test("breakers, ejected instances and names that nobody registered are faults of upstreams")
     func upstreams() throws {
-        let details = try SidecarDetails(
+        let details = try SidecarStatus(
             parsing: Array(
                 """
                 {"registry":"unix:/x","version":"1.0.0","pid":7,"application_port":7000,"upstreams":[
@@ -230,7 +230,7 @@ struct DoctorTests {
     func bounds() async throws {
         #expect(try await bounded(.seconds(10)) { 7 } == 7)
         let hung = try await bounded(.milliseconds(20)) {
-            try await Task.sleep(for: .seconds(3_600))
+            try await Task.sleep(for: .seconds(3_600))  // what hangs; it is given up after 20 ms
             return 7
         }
         #expect(hung == nil)

@@ -16,7 +16,6 @@ struct Examination: Sendable {
 
     var manifest: Manifest?
     var sidecar: SidecarStatus?
-    var details: SidecarDetails?
     /// nil: none is named, and no socket answers.
     var registry: RegistryAddress?
 
@@ -29,8 +28,7 @@ struct Examination: Sendable {
         let meant = service ?? subject.manifest?.service.name.description
         // An operator asks for a registry alone.
         if meant != nil || option == nil { subject.sidecar = await nearest(service: meant) }
-        subject.details = subject.sidecar.flatMap { try? SidecarDetails(parsing: $0.document) }
-        subject.registry = try registry(option, usedBySidecar: subject.details?.registry, subject.manifest)
+        subject.registry = try registry(option, usedBySidecar: subject.sidecar?.registry, subject.manifest)
         return subject
     }
 
@@ -80,8 +78,7 @@ struct Examination: Sendable {
         var report = DoctorReport(service: serviceName, findings: [])
         report.findings = RegistryChecks.findings(
             facts,
-            routing: details,
-            sequence: sidecar?.sequence ?? 0,
+            sidecar: sidecar,
             now: now
         )
         if sidecar != nil { report.findings += IdentityChecks.findings(identity(), now: now) }
@@ -98,7 +95,7 @@ struct Examination: Sendable {
                 )
             )
         }
-        report.findings += UpstreamChecks.findings(details?.upstreams ?? [])
+        report.findings += UpstreamChecks.findings(sidecar?.upstreams ?? [])
         report.findings += MachineChecks.findings(machine(facts))
         return report
     }
@@ -135,10 +132,9 @@ struct Examination: Sendable {
             let began = ContinuousClock.now
             let asked = WallClock.now()
             let document = try await connection.statusDocument()
-            let took = began.duration(to: .now)
+            let milliseconds = began.duration(to: .now).inMilliseconds
             let report = try document.read { (json) throws(RegistryModelError) in try RegistryStatusReport(from: &json)
             }
-            let milliseconds = Double(took.components.seconds) * 1e3 + Double(took.components.attoseconds) / 1e15
             guard best.map({ milliseconds < $0.latencyMilliseconds }) ?? true else { continue }
             best = RegistryFacts.Answer(
                 address: connection.address,
@@ -195,7 +191,7 @@ struct Examination: Sendable {
     // MARK: This machine
 
     private var port: UInt16? {
-        details?.applicationPort ?? manifest?.service.port
+        sidecar?.applicationPort ?? manifest?.service.port
     }
 
     private var stateDirectory: String? {
@@ -208,17 +204,17 @@ struct Examination: Sendable {
             let roots = try? PrivateFile.read(directory + "/bundle.pem"), let svid = try? X509SVID(pem: certificate),
             let bundle = try? TrustBundle(pem: roots)
         else { return nil }
-        return IdentityFacts(svid: svid, bundle: bundle, renewalFailure: details?.renewalFailure)
+        return IdentityFacts(svid: svid, bundle: bundle, renewalFailure: sidecar?.renewalFailure)
     }
 
     private func machine(_ registry: RegistryFacts) -> MachineFacts {
         var facts = MachineFacts(ownVersion: ProductVersion.current)
-        facts.sidecarVersion = details?.version ?? ""
+        facts.sidecarVersion = sidecar?.version ?? ""
         if case .answered(let answer) = registry { facts.registryVersion = answer.report.version }
         if let user = UserDirectories(environment: Environment.variable) {
             facts.diskUsedFraction = Self.diskUsedFraction(stateDirectory ?? user.state)
         }
-        if let usage = details?.pid.flatMap({ ProcessUsage.of($0) }) {
+        if let usage = sidecar?.pid.flatMap({ ProcessUsage.of($0) }) {
             facts.residentBytes = usage.residentBytes
             facts.descriptors = (usage.descriptors, usage.descriptorLimit)
         }
@@ -234,7 +230,6 @@ struct Examination: Sendable {
     private static func connectMilliseconds(_ port: UInt16) -> Double? {
         let began = ContinuousClock.now
         let isAnswered = LocalSocket.isAnswered(port: port, within: .milliseconds(500))
-        let took = began.duration(to: .now)
-        return isAnswered ? Double(took.components.attoseconds) / 1e15 : nil
+        return isAnswered ? began.duration(to: .now).inMilliseconds : nil
     }
 }

@@ -27,8 +27,7 @@ enum RegistryChecks {
 
     static func findings(
         _ facts: RegistryFacts,
-        routing: SidecarDetails?,
-        sequence: UInt64,
+        sidecar: SidecarStatus?,
         now: Timestamp
     ) -> [Finding] {
         var findings: [Finding] = []
@@ -56,14 +55,14 @@ enum RegistryChecks {
             )
         case .answered(let answer): findings += answered(answer)
         }
-        if let lost = routing?.registryLostSince {
+        if let sidecar, let lost = sidecar.registryLostSince {
             let age = HumanText.duration(milliseconds: max(0, Double(now.since(lost).milliseconds)))
             findings.append(
                 Finding(
                     .routing,
                     .registry,
                     .warning,
-                    "the sidecar has no registry since \(age): routing goes on from the view of \(sequence)",
+                    "the sidecar has no registry since \(age): routing goes on from the view of \(sidecar.sequence)",
                     advice: "hms-mesh status --watch     calls go on; nothing new is heard of"
                 )
             )

@@ -2,13 +2,13 @@ import Terminal
 
 /// The services that a sidecar calls.
 enum UpstreamChecks {
-    static func findings(_ upstreams: [SidecarDetails.Upstream]) -> [Finding] {
+    static func findings(_ upstreams: [SidecarStatus.Upstream]) -> [Finding] {
         upstreams.flatMap { upstream in
             [usable(upstream)].compactMap { $0 } + upstream.instances.compactMap { ejected($0, of: upstream.service) }
         }
     }
 
-    private static func usable(_ upstream: SidecarDetails.Upstream) -> Finding? {
+    private static func usable(_ upstream: SidecarStatus.Upstream) -> Finding? {
         let name = upstream.service
         if let open = upstream.breakerOpenMilliseconds {
             return Finding(
@@ -40,7 +40,7 @@ enum UpstreamChecks {
         return Finding(.upstream, .upstreams, .fine, "\(name): \(upstream.usable) of \(upstream.total) routable")
     }
 
-    private static func ejected(_ instance: SidecarDetails.Instance, of service: String) -> Finding? {
+    private static func ejected(_ instance: SidecarStatus.Instance, of service: String) -> Finding? {
         guard let left = instance.ejectedMilliseconds else { return nil }
         let last = instance.last.isEmpty ? "" : " (the last try: \(instance.last))"
         return Finding(
