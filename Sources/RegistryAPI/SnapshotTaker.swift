@@ -57,16 +57,8 @@ struct SnapshotTaker: Sendable {
     /// Snapshots in the registry's directory, the oldest first: their names begin with the time.
     func kept() throws -> [String] {
         let directory = registry.snapshotDirectory
-        guard let stream = opendir(directory) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix("-\(registry.registryID.short)\(Self.suffix)") { names.append(directory + "/" + name) }
-        }
-        return names.sorted()
+        let ending = "-\(registry.registryID.short)\(Self.suffix)"
+        return WorkDirectory.entries(directory).filter { $0.hasSuffix(ending) }.map { directory + "/" + $0 }.sorted()
     }
 
     /// Removes the oldest beyond what is kept.

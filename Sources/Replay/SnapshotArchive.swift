@@ -178,7 +178,7 @@ public enum SnapshotArchive {
 }
 
 /// Directories that live as long as a piece of work.
-enum WorkDirectory {
+package enum WorkDirectory {
     /// Makes a directory, mode 0700, and those named in it.
     static func make(_ path: String, _ inner: String...) throws {
         for directory in [path] + inner.map({ path + "/" + $0 }) {
@@ -199,7 +199,7 @@ enum WorkDirectory {
         rmdir(path)
     }
 
-    static func entries(_ path: String) -> [String] {
+    package static func entries(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []

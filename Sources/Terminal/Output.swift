@@ -30,6 +30,15 @@ public struct Output: Sendable {
         Self.write(Array((text + "\n").utf8), to: STDERR_FILENO)
     }
 
+    /// Asks on the terminal whether to go on.
+    ///
+    /// - Returns: whether the answer was `y` or `yes`.
+    public func confirms(_ question: String) -> Bool {
+        note(errorStyle.yellow("\(symbols.warning) \(question)"))
+        note("  go on? [y/N]")
+        return ["y", "yes"].contains(readLine()?.lowercased())
+    }
+
     public func table(_ table: Table) {
         write(table.rendered(style, width: Self.width(of: STDOUT_FILENO), ellipsis: symbols.ellipsis))
     }

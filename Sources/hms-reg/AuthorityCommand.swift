@@ -103,8 +103,9 @@ struct AuthorityCommand: AsyncParsableCommand {
 
         func run() async throws {
             if !yes, !finish, Output.isInputTerminal, Output.isErrorTerminal {
-                options.output.note("This begins to replace the root that everybody believes. Go on? [y/N]")
-                guard readLine()?.lowercased().hasPrefix("y") == true else { throw ExitCode.notSo }
+                guard options.output.confirms("this begins to replace the root that everybody believes.") else {
+                    throw CommandError("nothing was changed", exitCode: .notSo)
+                }
             }
             let report = try await registry.withConnection { try await $0.rotateAuthority(finish: finish) }
             AuthorityCommand.say(report, options)

@@ -51,7 +51,6 @@ struct RemoveCommand: AsyncParsableCommand {
         let remaining = id.map { gone in routable.filter { $0 != gone } } ?? []
         guard !routable.isEmpty, remaining.isEmpty else { return }
         let subject = routable.count == 1 ? "the last routable instance" : "all \(routable.count) routable instances"
-        let question = "\(output.symbols.warning) this takes away \(subject) of \(service): calls to it will fail."
         guard Output.isInputTerminal else {
             throw CommandError(
                 "this would take away \(subject) of \(service); nothing was changed",
@@ -59,10 +58,7 @@ struct RemoveCommand: AsyncParsableCommand {
                 exitCode: .notSo
             )
         }
-        output.note(output.errorStyle.yellow(question))
-        output.note("  go on? [y/N]")
-        let answer = readLine()?.lowercased() ?? ""
-        guard answer == "y" || answer == "yes" else {
+        guard output.confirms("this takes away \(subject) of \(service): calls to it will fail.") else {
             throw CommandError("nothing was changed", exitCode: .notSo)
         }
     }
