@@ -3,8 +3,7 @@ import COpenSSL
 /// An Ed25519 private key (RFC 8032), held by OpenSSL.
 ///
 /// Signing makes a context of its own each time: safe to share between threads.
-public final class SigningKey: @unchecked Sendable {
-    // Only read after `init`; OpenSSL's keys count their references atomically.
+public final class SigningKey: @unchecked Sendable {  // only read after `init`; EVP_PKEY counts references atomically
     private let key: OpaquePointer
     public let publicKey: VerifyingKey
 

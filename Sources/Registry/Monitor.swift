@@ -4,8 +4,7 @@ import RegistryModel
 /// A value that threads of our own share, and can wait for changes of: a mutex with a condition variable.
 ///
 /// For threads that block by design (a shard's writer, the beat writer). Never wait in one from an event loop or a task.
-final class Monitor<Value>: @unchecked Sendable {
-    // @unchecked: every access to `value` holds `mutex`.
+final class Monitor<Value>: @unchecked Sendable {  // every access to `value` holds `mutex`
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -118,8 +117,7 @@ private func nameThisThread(_ name: String) {
 }
 
 /// Hands a value that is not `Sendable` to the one thread that owns it from then on.
-struct Handover<Value>: @unchecked Sendable {
-    // @unchecked: whoever makes one lets go of the value; only the new owner takes it out.
+struct Handover<Value>: @unchecked Sendable {  // its maker lets go of the value; one new owner takes it
     let value: Value
 }
 

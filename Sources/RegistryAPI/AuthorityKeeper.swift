@@ -15,8 +15,8 @@ struct AuthorityKeeper: Service {
         await cancelWhenGracefulShutdown {
             var saidUntil = ContinuousClock.now
             while !Task.isCancelled {
-                try? await Task.sleep(for: Self.interval)
                 saidUntil = tend(saidUntil)
+                try? await Task.sleep(for: Self.interval)  // cut short by cancellation: the loop ends then
             }
         }
     }

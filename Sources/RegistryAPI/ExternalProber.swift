@@ -58,8 +58,7 @@ struct ExternalProber: Service {
                     schedule.finished(target.key)
                 }
             }
-            // Cut short by cancellation: the loop ends then.
-            try? await Task.sleep(for: Self.tick)
+            try? await Task.sleep(for: Self.tick)  // cut short by cancellation: the loop ends then
         }
         group.cancelAll()
     }

@@ -171,7 +171,7 @@ final class RegistryAuthority: Sendable {
 
     /// Ends the last phase before its time.
     ///
-    /// - Throws: `no-rotation`; `rotation-needed` where certificates under the old root are still in use.
+    /// - Throws: `no-rotation`; `old-root-in-use` where certificates under the old root are still in use.
     func finishRotation() throws {
         let now = registry.now().time
         if let rotation = authority.withLock({ $0.rotation }), rotation.phase == .retiring {

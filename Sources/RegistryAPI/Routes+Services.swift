@@ -96,8 +96,7 @@ extension RegistryRoutes {
                     detail: "the view is at \(registry.sequence), not yet at \(sequence)"
                 )
             }
-            // A wait for another's commit, bounded by the deadline above.
-            try await Task.sleep(for: .milliseconds(5))
+            try await Task.sleep(for: .milliseconds(5))  // for another's commit, bounded by the deadline above
         }
     }
 }

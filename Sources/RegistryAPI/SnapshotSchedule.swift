@@ -15,7 +15,7 @@ struct SnapshotSchedule: Service {
         }
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                try? await Task.sleep(for: interval)
+                try? await Task.sleep(for: interval)  // cut short by cancellation: the loop ends then
                 if !Task.isCancelled { await takeOne() }
             }
         }

@@ -174,7 +174,7 @@ struct TLSDoorKeeper: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                try? await Task.sleep(for: Self.interval)
+                try? await Task.sleep(for: Self.interval)  // cut short by cancellation: the loop ends then
                 renewIfDue()
             }
         }

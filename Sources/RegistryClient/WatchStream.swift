@@ -68,7 +68,7 @@ public struct WatchStream: Sendable {
                 if let status = error.status, status < 500 { throw error }
                 try onConnection(.lost(error))
             }
-            try await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
+            try await Task.sleep(for: backoff.next(random: .random(in: 0...1)))  // between two connections
         }
     }
 

@@ -115,7 +115,7 @@ struct DevRegistryTests {
             try await dev.end()
             // The instance is given a ttl to come back, which is longer than this registry would be idle.
             dev = try user.start(["--idle-exit", "1s"], label: "with-instance")
-            try await Task.sleep(for: .seconds(3))
+            try await Task.sleep(for: .seconds(3))  // that it does not end: there is nothing to wait for
             #expect(dev.isRunning)
             try await dev.end()
         }

@@ -41,7 +41,7 @@ struct MeshRotationTests {
                     let answer = try await caller.call("identity-check")
                     calls.withLock { $0 += 1 }
                     if answer.status != 200 { failures.withLock { $0.append(answer.text) } }
-                    try await Task.sleep(for: .milliseconds(20))
+                    try await Task.sleep(for: .milliseconds(20))  // the pace of the traffic
                 }
             }
             defer { traffic.cancel() }

@@ -143,6 +143,6 @@ func eventually(
     let deadline = clock.now + limit
     while try await !isSo() {
         guard clock.now < deadline else { throw TimedOut(description: "waited \(limit) for \(what)") }
-        try await Task.sleep(for: .milliseconds(10))
+        try await Task.sleep(for: .milliseconds(10))  // between two looks at the condition
     }
 }

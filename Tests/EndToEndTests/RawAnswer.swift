@@ -63,7 +63,7 @@ struct RawAnswer: Sendable {
             guard count > 0 else { break }
             sent += count
         }
-        usleep(pauseMilliseconds * 1_000)
+        usleep(pauseMilliseconds * 1_000)  // a slow reader, as the caller asks for
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while case let count = recv(descriptor, &buffer, buffer.count, 0), count > 0 {
