@@ -25,6 +25,18 @@ enum AuthorityFile {
             if let cross = rotation.crossCertificate { json.member("crossCertificate", try cross.pem()) }
             json.endObject()
         }
+        if !authority.formerRoots.isEmpty {
+            json.key("former")
+            json.beginArray()
+            for former in authority.formerRoots {
+                json.beginObject()
+                json.member("root", try former.root.pem())
+                json.member("crossCertificate", try former.crossCertificate.pem())
+                json.member("until", former.until)
+                json.endObject()
+            }
+            json.endArray()
+        }
         json.endObject()
         return json.string + "\n"
     }
@@ -73,6 +85,7 @@ enum AuthorityFile {
                     crossCertificate: try parsed.crossCertificate.map { (pem) throws(IdentityError) in try one(pem) }
                 )
             }
+            authority.formerRoots = try parsed.former.map { (former) throws(IdentityError) in try former.formerRoot() }
             return authority
         } catch {
             throw unusable(path, error.message)
@@ -100,6 +113,12 @@ private struct Parsed {
         var issuerKey = ""
     }
 
+    struct Former {
+        var root = ""
+        var crossCertificate = ""
+        var until = Timestamp(rawValue: 0)
+    }
+
     var version = 0
     var trustDomain = ""
     var active = Generation()
@@ -107,6 +126,7 @@ private struct Parsed {
     var since = Timestamp(rawValue: 0)
     var other: Generation?
     var crossCertificate: String?
+    var former: [Former] = []
 
     init(from json: inout JSONReader) throws(RegistryModelError) {
         var read = Self()
@@ -116,6 +136,8 @@ private struct Parsed {
             case "trustDomain": read.trustDomain = try json.string()
             case "active": read.active = try Generation(from: &json)
             case "rotation": try read.takeRotation(&json)
+            case "former":
+                try json.array { (json) throws(RegistryModelError) in read.former.append(try Former(from: &json)) }
             default: try json.skip()
             }
         }
@@ -129,11 +151,7 @@ private struct Parsed {
         try json.object { (json, name) throws(RegistryModelError) in
             switch name {
             case "phase": read.phase = try json.string()
-            case "since":
-                guard let since = Timestamp(rfc3339: try json.string()) else {
-                    throw json.malformed("no RFC 3339 time")
-                }
-                read.since = since
+            case "since": read.since = try json.timestamp()
             case "other": read.other = try Generation(from: &json)
             case "crossCertificate": read.crossCertificate = try json.string()
             default: try json.skip()
@@ -174,6 +192,31 @@ extension Parsed.Generation {
             throw IdentityError(.storage, "an issuer is not signed by its root")
         }
         return AuthorityGeneration(root: root, rootKey: rootKey, issuer: issuer, issuerKey: issuerKey)
+    }
+}
+
+extension Parsed.Former {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "root": read.root = try json.string()
+            case "crossCertificate": read.crossCertificate = try json.string()
+            case "until": read.until = try json.timestamp()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+
+    /// - Throws: where the one did not sign the other.
+    fileprivate func formerRoot() throws(IdentityError) -> FormerRoot {
+        let root = try AuthorityFile.one(root)
+        let cross = try AuthorityFile.one(crossCertificate)
+        guard root.publicKey.isValidSignature(cross.signature, for: cross) else {
+            throw IdentityError(.storage, "a root's successor is not signed by it")
+        }
+        return FormerRoot(root: root, crossCertificate: cross, until: until)
     }
 }
 

@@ -1,5 +1,5 @@
 public import RegistryModel
-import X509
+public import X509
 
 /// One root that hands over to another.
 public struct AuthorityRotation: Sendable {
@@ -18,19 +18,29 @@ public struct AuthorityRotation: Sendable {
     var crossCertificate: Certificate?
 }
 
+/// A root that is believed no more, and by which whoever knows no other is still led to its successor.
+public struct FormerRoot: Sendable {
+    /// More than these are not remembered: the chain of the registry's door must stay short.
+    static let most = 4
+
+    public let root: Certificate
+    /// Its successor, signed by it.
+    let crossCertificate: Certificate
+    /// From then on it is forgotten.
+    public let until: Timestamp
+}
+
 /// How long the phases of a rotation last.
 public struct RotationSchedule: Sendable, Equatable {
     /// Whoever holds a certificate has renewed it by then, and got the new bundle with it.
     public var overlap = CertificateAuthority.leafLife
     /// The last leaf under the old root has ended by then.
     public var retiring = CertificateAuthority.leafLife + CertificateAuthority.backdating
+    /// For how long after a rotation's end the way from the old root to the new one is shown: by then no certificate of the
+    /// old root is good for rejoining.
+    public var remembering = Projection.rejoinWindow
 
     public init() {}
-
-    public init(overlap: Duration, retiring: Duration) {
-        self.overlap = overlap
-        self.retiring = retiring
-    }
 
     /// When the phase ends by itself.
     public func end(of rotation: AuthorityRotation) -> Timestamp {
@@ -81,22 +91,44 @@ extension CertificateAuthority {
             )
             active = rotation.other
             _ = try active.renewIssuerIfDue(trustDomain, now: now)
-        case .retiring: self.rotation = nil
+        case .retiring: retire(rotation, now: now, schedule: schedule)
         }
         return true
+    }
+
+    /// Forgets the roots whose time of leading over has passed.
+    ///
+    /// - Returns: whether it did; it must be stored then.
+    public mutating func forgetFormerRoots(now: Timestamp) -> Bool {
+        let remembered = formerRoots.filter { $0.until > now }
+        guard remembered.count < formerRoots.count else { return false }
+        formerRoots = remembered
+        return true
+    }
+
+    private mutating func retire(_ over: AuthorityRotation, now: Timestamp, schedule: RotationSchedule) {
+        rotation = nil
+        guard let cross = over.crossCertificate else {
+            // Nobody is led from here to the present root, so that ways to this one lead nowhere.
+            formerRoots = []
+            return
+        }
+        let until = min(now.advanced(by: schedule.remembering), over.other.root.endsAt)
+        let former = FormerRoot(root: over.other.root, crossCertificate: cross, until: until)
+        formerRoots = Array(([former] + formerRoots).prefix(FormerRoot.most))
     }
 
     /// Ends the last phase before its time: the old root is believed no more. Whether anybody still needs it is for the
     /// caller to know.
     ///
     /// - Throws: `no-rotation` where there is none in its last phase.
-    public mutating func finishRotation() throws(IdentityError) {
+    public mutating func finishRotation(now: Timestamp, schedule: RotationSchedule) throws(IdentityError) {
         guard let rotation else {
             throw IdentityError(.noRotation, "no rotation is under way: hms-reg ca rotate begins one")
         }
         guard rotation.phase == .retiring else {
             throw IdentityError(.noRotation, "the old root still signs: only the last phase can be ended early")
         }
-        self.rotation = nil
+        retire(rotation, now: now, schedule: schedule)
     }
 }

@@ -6,11 +6,13 @@ import X509
 ///
 ///     {"version":1,"trustDomain":"gov.local",
 ///      "active":{"root":"PEM","rootKey":"PEM","issuer":"PEM","issuerKey":"PEM"},
-///      "rotation":{"phase":"overlap","since":"…","other":{…},"crossCertificate":"PEM"}}
+///      "rotation":{"phase":"overlap","since":"…","other":{…},"crossCertificate":"PEM"},
+///      "former":[{"root":"PEM","crossCertificate":"PEM","until":"…"}]}
 ///
 /// All of it is one file, replaced by renaming and then syncing the directory: at every moment there is a whole authority,
 /// the old one or the new one. Keys are PKCS #8. Releases before it kept `root.crt`, `root.key`, `issuer.crt` and
-/// `issuer.key`: they are taken over, and left as they are.
+/// `issuer.key`: they are taken over, and removed once the one file is on the disk: a root that is replaced later must not
+/// come back by them.
 extension CertificateAuthority {
     static let fileName = "authority.json"
 
@@ -33,15 +35,20 @@ extension CertificateAuthority {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
             throw IdentityError.storage("can't make", directory)
         }
-        if let text = try PrivateFile.read(directory + "/" + fileName) {
-            return try AuthorityFile.read(text, path: directory + "/" + fileName, trustDomain)
+        let path = directory + "/" + fileName
+        let authority: CertificateAuthority
+        if let text = try PrivateFile.read(path) {
+            authority = try AuthorityFile.read(text, path: path, trustDomain)
+        } else {
+            let present = OldFile.allCases.filter { access(directory + "/" + $0.rawValue, F_OK) == 0 }
+            authority =
+                present.isEmpty
+                ? try CertificateAuthority(trustDomain: trustDomain, now: now)
+                : try takenOver(from: directory, trustDomain, now)
+            try authority.store(in: directory)
         }
-        let present = OldFile.allCases.filter { access(directory + "/" + $0.rawValue, F_OK) == 0 }
-        let authority =
-            present.isEmpty
-            ? try CertificateAuthority(trustDomain: trustDomain, now: now)
-            : try takenOver(from: directory, trustDomain, now)
-        try authority.store(in: directory)
+        PrivateFile.removeLeftovers(of: path)
+        for file in OldFile.allCases { unlink(directory + "/" + file.rawValue) }
         return authority
     }
 

@@ -21,6 +21,8 @@ public struct CertificateAuthority: Sendable {
     public internal(set) var active: AuthorityGeneration
     /// What changes hands, while it does.
     public internal(set) var rotation: AuthorityRotation?
+    /// The roots that signed before, the last one first, as long as somebody who knows no other may come back.
+    public internal(set) var formerRoots: [FormerRoot] = []
 
     /// Makes a new authority.
     ///
@@ -43,11 +45,11 @@ public struct CertificateAuthority: Sendable {
         get throws(IdentityError) { try TrustBundle(roots: [root] + (rotation.map { [$0.other.root] } ?? [])) }
     }
 
-    /// What the registry's door sends behind its leaf: the issuer, and the new root under the old one where somebody may
-    /// come who was told of the old one alone.
+    /// What the registry's door sends behind its leaf: the issuer, and each root under the one before it, for whoever was
+    /// told of an old one alone.
     public var chain: [Certificate] {
-        guard let rotation, rotation.phase == .retiring, let cross = rotation.crossCertificate else { return [issuer] }
-        return [issuer, cross]
+        let latest = rotation.flatMap { $0.phase == .retiring ? $0.crossCertificate : nil }
+        return [issuer] + (latest.map { [$0] } ?? []) + formerRoots.map(\.crossCertificate)
     }
 
     // MARK: Issuing

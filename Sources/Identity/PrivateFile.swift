@@ -6,7 +6,7 @@ public enum PrivateFile {
     ///
     /// - Throws: `storage`; the file is as it was.
     public static func write(_ text: String, to path: String) throws(IdentityError) {
-        let temporary = path + ".\(getpid()).new"
+        let temporary = "\(path).\(getpid())\(unfinished)"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw .storage("can't write", temporary) }
         defer { close(descriptor) }
@@ -16,6 +16,20 @@ public enum PrivateFile {
             let error = IdentityError.storage("can't write", path)
             unlink(temporary)
             throw error
+        }
+    }
+
+    private static let unfinished = ".new"
+
+    /// Removes what writers of this file left that were killed before they could rename it. For the only writer that there
+    /// can be: another's unfinished file would go too.
+    public static func removeLeftovers(of path: String) {
+        var found = glob_t()
+        defer { globfree(&found) }
+        let pattern = path.flatMap { "\\*?[".contains($0) ? "\\\($0)" : "\($0)" }
+        guard glob(String(pattern) + ".*" + unfinished, 0, nil, &found) == 0, let paths = found.gl_pathv else { return }
+        for index in 0..<Int(found.gl_pathc) {
+            if let leftover = paths[index] { unlink(leftover) }
         }
     }
 

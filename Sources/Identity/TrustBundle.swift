@@ -1,3 +1,4 @@
+public import RegistryModel
 public import X509
 
 /// The root certificates that a trust domain believes: one, or two while one hands over to the next.
@@ -30,6 +31,11 @@ public struct TrustBundle: Sendable, Equatable {
             for root in roots { text += try root.pem() }
             return text
         }
+    }
+
+    /// When the root that signs was made.
+    public var signingRootMadeAt: Timestamp? {
+        roots.first.map { Timestamp($0.notValidBefore).advanced(by: CertificateAuthority.backdating) }
     }
 
     /// Whether one of the roots has the key of this hash: how a join token or `--ca` pins a registry.

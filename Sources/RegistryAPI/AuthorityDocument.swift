@@ -15,6 +15,7 @@ struct AuthorityDocument: Sendable {
     let issuer: CertificateSummary
     let renewsItself: Bool
     let rotation: Rotation?
+    let formerRoots: [(root: CertificateSummary, pem: String, until: Timestamp)]
     let bundle: String
 
     init(_ authority: CertificateAuthority, _ schedule: RotationSchedule) throws(IdentityError) {
@@ -29,6 +30,9 @@ struct AuthorityDocument: Sendable {
                 nextAt: schedule.end(of: rotation),
                 other: try CertificateSummary(rotation.other.root)
             )
+        }
+        formerRoots = try authority.formerRoots.map { (former) throws(IdentityError) in
+            (try CertificateSummary(former.root), try TrustBundle(roots: [former.root]).pem, former.until)
         }
         bundle = try authority.bundle.pem
     }
@@ -51,15 +55,31 @@ struct AuthorityDocument: Sendable {
             Self.write(rotation.other, to: &json)
             json.endObject()
         }
+        if !formerRoots.isEmpty {
+            json.key("former")
+            json.beginArray()
+            for former in formerRoots {
+                json.beginObject()
+                Self.writeMembers(former.root, to: &json)
+                json.member("until", former.until)
+                json.member("pem", former.pem)
+                json.endObject()
+            }
+            json.endArray()
+        }
         json.member("pem", bundle)
         json.endObject()
     }
 
     private static func write(_ certificate: CertificateSummary, to json: inout JSONWriter) {
         json.beginObject()
+        writeMembers(certificate, to: &json)
+        json.endObject()
+    }
+
+    private static func writeMembers(_ certificate: CertificateSummary, to json: inout JSONWriter) {
         json.member("subject", certificate.subject)
         json.member("keyHash", certificate.keyHash)
         json.member("notAfter", certificate.notAfter)
-        json.endObject()
     }
 }

@@ -15,18 +15,22 @@ struct AuthorityKeeper: Service {
         await cancelWhenGracefulShutdown {
             var saidUntil = ContinuousClock.now
             while !Task.isCancelled {
-                saidUntil = tend(saidUntil)
+                saidUntil = tend(silentUntil: saidUntil)
                 try? await Task.sleep(for: Self.interval)  // cut short by cancellation: the loop ends then
             }
         }
     }
 
-    private func tend(_ saidUntil: ContinuousClock.Instant) -> ContinuousClock.Instant {
+    /// Does what is due. Where that fails, a full disk say, the authority is good as it is, and the next time may do.
+    ///
+    /// - Returns: until when a failure is not worth saying again.
+    @discardableResult
+    func tend(silentUntil: ContinuousClock.Instant = .now) -> ContinuousClock.Instant {
         do {
             for line in try authority.tend() { logger.notice("\(line)") }
             return .now
         } catch {
-            guard saidUntil <= .now else { return saidUntil }
+            guard silentUntil <= .now else { return silentUntil }
             logger.error("the certificate authority stays as it is: \(error)")
             return .now + Self.silence
         }

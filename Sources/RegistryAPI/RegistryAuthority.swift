@@ -29,8 +29,6 @@ final class RegistryAuthority: Sendable {
         do {
             let now = registry.now().time
             authority = Mutex(try CertificateAuthority.open(in: directory, trustDomain: trustDomain, now: now))
-            // It may have been down for longer than an issuer lives.
-            _ = try tend()
         } catch {
             throw RegistryError(.dataDirectory, "the registry's keys can't be used: \(error.message)")
         }
@@ -143,6 +141,7 @@ final class RegistryAuthority: Sendable {
         return try change { [schedule] (authority) throws(IdentityError) in
             var done: [String] = []
             if try authority.renewIssuerIfDue(now: now) { done.append("the issuer's certificate was renewed") }
+            if authority.forgetFormerRoots(now: now) { done.append("a former root is no longer led over from") }
             if try authority.advanceRotation(now: now, schedule: schedule) {
                 done.append(
                     authority.rotation == nil
@@ -185,8 +184,8 @@ final class RegistryAuthority: Sendable {
             }
             guard users.isEmpty else { throw ProblemDetails.oldRootInUse(users) }
         }
-        _ = try change { (authority) throws(IdentityError) in
-            try authority.finishRotation()
+        _ = try change { [schedule] (authority) throws(IdentityError) in
+            try authority.finishRotation(now: now, schedule: schedule)
             return ["changed"]
         }
     }

@@ -102,6 +102,8 @@ public struct RegistryServer: Sendable {
                 trustDomain: options.trustDomain,
                 schedule: options.rotation
             )
+            // It may have been down for longer than an issuer lives.
+            AuthorityKeeper(authority: authority, logger: logger).tend()
             do {
                 try await serve(registry, authority, ready: ready)
             } catch let error as IOError where error.errnoCode == EADDRINUSE && options.mayListenElsewhere {

@@ -69,12 +69,3 @@ public struct RegisteredInstance: Sendable, Equatable {
         self.lastBeat = lastBeat
     }
 }
-
-extension JSONReader {
-    /// RFC 3339 in quotation marks.
-    mutating func timestamp() throws(RegistryModelError) -> Timestamp {
-        let text = try string()
-        guard let time = Timestamp(rfc3339: text) else { throw malformed("no RFC 3339 time") }
-        return time
-    }
-}

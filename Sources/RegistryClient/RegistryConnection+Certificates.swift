@@ -50,6 +50,13 @@ public struct AuthorityReport: Sendable, Equatable {
         public var other = Certificate()
     }
 
+    /// A root that is believed no more, and from which the registry's door still leads to its successor.
+    public struct FormerRoot: Sendable, Equatable {
+        public var keyHash = ""
+        public var until = Timestamp(rawValue: 0)
+        public var pem = ""
+    }
+
     public var trustDomain = ""
     /// That signs.
     public var root = Certificate()
@@ -58,6 +65,7 @@ public struct AuthorityReport: Sendable, Equatable {
     public var issuerRenewsItself = true
     /// nil: none is under way.
     public var rotation: Rotation?
+    public var formerRoots: [FormerRoot] = []
     /// The roots to believe, PEM.
     public var bundle = ""
 }
@@ -190,7 +198,26 @@ extension AuthorityReport {
             case "issuer": read.issuer = try Certificate(from: &json)
             case "issuerRenewsItself": read.issuerRenewsItself = try json.bool()
             case "rotation": read.rotation = try Rotation(from: &json)
+            case "former":
+                try json.array { (json) throws(RegistryModelError) in
+                    read.formerRoots.append(try FormerRoot(from: &json))
+                }
             case "pem": read.bundle = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension AuthorityReport.FormerRoot {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "keyHash": read.keyHash = try json.string()
+            case "until": read.until = try json.timestamp()
+            case "pem": read.pem = try json.string()
             default: try json.skip()
             }
         }

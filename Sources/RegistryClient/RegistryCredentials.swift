@@ -67,7 +67,8 @@ public struct RegistryCredentials: Sendable, Equatable {
 }
 
 extension RegistryCredentials {
-    /// Gets the registry's root by the hash of its key, as a join token holds it.
+    /// Gets the registry's root by the hash of its key, as a join token holds it: a present one, or a former one that the
+    /// door leads over from.
     ///
     /// The bundle comes over a connection that proves nothing; only the root whose key has the hash is kept of it, and
     /// the next connection must verify to that root.
@@ -80,7 +81,8 @@ extension RegistryCredentials {
         let report = try await RegistryConnection.withConnection(to: address, over: .unverified) { connection in
             try await connection.authority()
         }
-        guard let pinned = try? TrustBundle(pem: report.bundle).pinned(toRootKeyHash: hash) else {
+        let known = report.formerRoots.reduce(report.bundle) { $0 + $1.pem }
+        guard let pinned = try? TrustBundle(pem: known).pinned(toRootKeyHash: hash) else {
             throw RegistryClientError(
                 .untrustedRegistry,
                 "\(address) is not the registry that the token is of: its root has another key",

@@ -70,6 +70,13 @@ public struct JSONReader {
         }
     }
 
+    /// Takes a string that holds a time as RFC 3339 writes it.
+    public mutating func timestamp() throws(RegistryModelError) -> Timestamp {
+        let text = try string()
+        guard let time = Timestamp(rfc3339: text) else { throw malformed("no RFC 3339 time") }
+        return time
+    }
+
     /// Takes an object: `member` is called with each key and must take its value.
     public mutating func object(
         _ member: (inout JSONReader, String) throws(RegistryModelError) -> Void

@@ -62,6 +62,18 @@ struct AuthorityCommand: AsyncParsableCommand {
                 write(rotation.other, to: &json)
                 json.endObject()
             }
+            if !report.formerRoots.isEmpty {
+                json.key("former")
+                json.beginArray()
+                for former in report.formerRoots {
+                    json.beginObject()
+                    json.member("key_hash", former.keyHash)
+                    json.member("until", former.until)
+                    json.member("pem", former.pem)
+                    json.endObject()
+                }
+                json.endArray()
+            }
             json.member("pem", report.bundle)
             json.endObject()
             return json.string + "\n"
@@ -158,6 +170,10 @@ struct AuthorityCommand: AsyncParsableCommand {
                 rotation.phase == "overlap"
                 ? "\(rotation.other.keyHash) begins to sign" : "\(rotation.other.keyHash) is believed no more"
             output.note("rotation: \(rotation.phase) \(output.symbols.separator) at \(at) \(next)")
+        }
+        for former in report.formerRoots {
+            let until = LocalTime.full(unixSeconds: Wording.unixSeconds(former.until))
+            output.note("\(former.keyHash) is believed no more, and leads whoever knows it alone over until \(until)")
         }
         if !report.issuerRenewsItself {
             let end = LocalTime.full(unixSeconds: Wording.unixSeconds(report.issuer.notAfter))

@@ -56,8 +56,10 @@ struct DaemonSettings {
         advertiseAllow = try Self.ranges(sources["advertise-allow"])
         rejoinWindow = try Self.duration(sources["rejoin-window"], 0...604_800_000) ?? Projection.rejoinWindow
         if let phase = try Self.duration(sources["rotation-phase"], 1_000...86_400_000) {
-            rotation = RotationSchedule(overlap: phase, retiring: phase)
+            rotation.overlap = phase
+            rotation.retiring = phase
         }
+        rotation.remembering = rejoinWindow
         plainListen = try Self.address(sources["plain-listen"])
         idleExit = try Self.idleExit(sources["idle-exit"], isDevelopment: options.dev)
         metricsListen = try Self.address(sources["metrics-listen"])

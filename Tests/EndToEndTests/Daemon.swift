@@ -12,12 +12,14 @@ struct Daemon: Sendable {
     static func start(
         _ data: String,
         _ options: [String] = [],
+        environment: [String: String] = [:],
         label: String = "regd"
     ) async throws -> Daemon {
         let program = try RunningProgram(
             "hms-regd",
             ["--data", data, "--socket", "none", "--listen", "none", "--plain-listen", "127.0.0.1:0", "--reserve", "0"]
                 + options,
+            environment: environment,
             logTo: URL(fileURLWithPath: data).deletingLastPathComponent().path,
             label: label
         )

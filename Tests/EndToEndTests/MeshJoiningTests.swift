@@ -57,6 +57,31 @@ struct MeshJoiningTests {
         }
     }
 
+    @Test("started again with its old token once another root is believed, it stays who it is")
+    func usedToken() async throws {
+        try await MeshFleet.run(Self.listening + ["--rotation-phase", "2s"]) { fleet in
+            let app = try await TestApplication.start("a")
+            let sidecar = try await fleet.sidecar(
+                "billing",
+                port: app.port,
+                token: try await token(for: "billing", fleet.registry)
+            )
+            try await fleet.awaitRoutable("billing", "a")
+            #expect(try await fleet.registry.reg("ca", "rotate", "--yes").exitCode == 0)
+            try await eventually("the rotation to end") {
+                try await fleet.registry.reg("ca", "show", "--json").output.contains(#""former""#)
+            }
+            try await eventually("a certificate of the new root") {
+                try await certificates(fleet.registry).count == 2
+            }
+            try await sidecar.program.end()
+            let again = try await FleetSidecar.start(sidecar.plan)
+            try await fleet.awaitRoutable("billing", "a")
+            #expect(try await certificates(fleet.registry).count == 2, "the certificate was kept")
+            try await again.program.end()
+        }
+    }
+
     @Test("revoked, it is told so and beats no more; a new token brings it back as the same instance")
     func revoked() async throws {
         try await MeshFleet.run(Self.listening) { fleet in

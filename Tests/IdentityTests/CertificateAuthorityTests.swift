@@ -206,6 +206,7 @@ struct CertificateAuthorityTests {
             for (name, text) in files { try writeFile("\(directory)/\(name)", Array(text.utf8)) }
             let taken = try CertificateAuthority.open(in: directory, trustDomain: domain, now: now)
             #expect(taken.root == old.root && taken.issuer == old.issuer)
+            #expect(try directoryEntries(directory) == ["authority.json"], "a retired root must not come back by them")
             #expect(try CertificateAuthority.open(in: directory, trustDomain: domain, now: now).issuer == old.issuer)
         }
         try withTemporaryDirectory { directory in
@@ -240,7 +241,9 @@ struct CertificateAuthorityTests {
             let oldBundle = try changing.bundle
             try changing.beginRotation(now: now)
             #expect(throws: IdentityError(.rotationUnderWay, "")) { try changing.beginRotation(now: now) }
-            #expect(throws: IdentityError(.noRotation, "")) { try changing.finishRotation() }
+            #expect(throws: IdentityError(.noRotation, "")) {
+                try changing.finishRotation(now: now, schedule: schedule)
+            }
             changing = try reopened(now)
             #expect(try changing.bundle.roots.count == 2)
             let early = try changing.issue(photoValidator, for: WorkloadKey().publicKey, now: now)
@@ -266,6 +269,42 @@ struct CertificateAuthorityTests {
             #expect(try changing.bundle.roots == [changing.root])
             #expect(!early.isSigned(by: try changing.bundle))
             #expect(try !changing.advanceRotation(now: end, schedule: schedule))
+
+            // Who was away for all of it can follow for as long as its key is good for rejoining.
+            #expect(changing.chain == [changing.issuer, cross])
+            #expect(changing.formerRoots.map(\.root) == oldBundle.roots)
+            let week = end.advanced(by: schedule.remembering)
+            let tooEarly = changing.forgetFormerRoots(now: week.advanced(by: .seconds(-1)))
+            let inTime = changing.forgetFormerRoots(now: week)
+            #expect(!tooEarly && inTime)
+            changing = try reopened(week)
+            #expect(changing.chain == [changing.issuer])
+        }
+    }
+
+    @Test("roots that follow each other quickly lead over one after the other, and the chain stays short")
+    func manyRotations() throws {
+        var changing = authority
+        var schedule = RotationSchedule()
+        schedule.overlap = .seconds(1)
+        schedule.retiring = .seconds(1)
+        var roots = [changing.root]
+        for step in 1...6 {
+            let at = now.advanced(by: .seconds(step * 10))
+            try changing.beginRotation(now: at)
+            #expect(try changing.advanceRotation(now: at.advanced(by: .seconds(1)), schedule: schedule))
+            if step.isMultiple(of: 2) {
+                try changing.finishRotation(now: at, schedule: schedule)
+            } else {
+                #expect(try changing.advanceRotation(now: at.advanced(by: .seconds(2)), schedule: schedule))
+            }
+            roots.insert(changing.root, at: 0)
+        }
+        let ways = changing.chain.dropFirst()
+        #expect(ways.count == 4)
+        for (way, (newer, older)) in zip(ways, zip(roots, roots.dropFirst())) {
+            #expect(way.publicKey == newer.publicKey)
+            #expect(older.publicKey.isValidSignature(way.signature, for: way))
         }
     }
 

@@ -26,6 +26,18 @@ struct PrivateFileTests {
         }
     }
 
+    @Test("what a killed writer left is removed, and nothing else; a place in the text is taken as it is")
+    func leftovers() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/[a]*.json"
+            for name in ["[a]*.json", "[a]*.json.12.new", "[a]*.json.7.new", "[a]*.json.old", "ab.json.3.new"] {
+                try writeFile(directory + "/" + name, [1])
+            }
+            PrivateFile.removeLeftovers(of: path)
+            #expect(try Set(directoryEntries(directory)) == ["[a]*.json", "[a]*.json.old", "ab.json.3.new"])
+        }
+    }
+
     @Test("a file is read whole within its bound; one that is missing is nil, one that is no text an error")
     func reading() throws {
         try withTemporaryDirectory { directory in

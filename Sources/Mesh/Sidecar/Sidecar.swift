@@ -203,14 +203,8 @@ public final class Sidecar: Sendable {
 
     private func renew() async {
         let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
-        var left = await identity.wait(now: WallClock.now())
-        while await Task.pause(for: min(left, Self.renewalCheck)) {
-            left -= min(left, Self.renewalCheck)
-            // A new root signs: long before the old one is believed no more.
-            let isOfFormerRoot = await identity.isOfFormerRoot
-            guard left <= .zero || isOfFormerRoot else { continue }
-            await renewOnce(credentials)
-            left = max(.seconds(1), await identity.wait(now: WallClock.now()))
+        while await Task.pause(for: Self.renewalCheck) {
+            if await identity.isRenewalDue(now: WallClock.now()) { await renewOnce(credentials) }
         }
     }
 

@@ -7,6 +7,8 @@ import RegistryModel
 actor WorkloadIdentity {
     /// How long after a failed renewal it is tried again.
     private static let retry = Duration.seconds(30)
+    /// Within how long the sidecars of a fleet leave a former root, each at a moment of its own.
+    private static let leaving = Duration.seconds(30)
 
     private let service: ServiceName
     private let registry: RegistryAccess
@@ -17,6 +19,9 @@ actor WorkloadIdentity {
     private(set) var bundle: TrustBundle?
     /// Why the last renewal did not come about.
     private(set) var lastFailure: String?
+    private var triesAgainAt: Timestamp?
+    /// When the certificate of a former root is exchanged; nil: not known to be of one.
+    private var leavesRootAt: Timestamp?
 
     /// - Parameters:
     ///   - registry: gets what connections to it need, now and with each renewal.
@@ -39,7 +44,6 @@ actor WorkloadIdentity {
         guard let text = try? PrivateFile.read(directory + "/bundle.pem"), let kept = try? TrustBundle(pem: text) else {
             return
         }
-        if let joinToken, registry.address.isTLS, try !kept.contains(rootKeyHash: joinToken.rootKeyHash) { return }
         bundle = kept
         if let text = try? PrivateFile.read(directory + "/certificate.pem") { svid = try? X509SVID(pem: text) }
         registry.use(Self.credentials(key, svid, kept))
@@ -100,9 +104,12 @@ actor WorkloadIdentity {
             self.bundle = bundle
             registry.use(Self.credentials(key, svid, bundle))
             lastFailure = nil
+            triesAgainAt = nil
+            leavesRootAt = nil
             return svid
         } catch {
             lastFailure = "\(error)"
+            triesAgainAt = WallClock.now().advanced(by: Self.retry)
             throw error
         }
     }
@@ -186,6 +193,7 @@ actor WorkloadIdentity {
     func use(bundle pem: String) -> Bool {
         guard let read = try? TrustBundle(pem: pem), read != bundle else { return false }
         bundle = read
+        leavesRootAt = nil
         registry.use(Self.credentials(key, svid, read))
         // Kept as well as may be: the watch says it again after a restart.
         try? PrivateFile.write(pem, to: directory + "/bundle.pem")
@@ -193,16 +201,24 @@ actor WorkloadIdentity {
     }
 
     /// Whether the registry signs by another root than the one that signed this certificate: it names that first.
-    var isOfFormerRoot: Bool {
+    private var isOfFormerRoot: Bool {
         guard let svid, let bundle, let first = bundle.roots.first, bundle.roots.count > 1 else { return false }
         guard let signing = try? TrustBundle(roots: [first]) else { return false }
         return !svid.isSigned(by: signing)
     }
 
-    /// How long until the next renewal is due.
-    func wait(now: Timestamp) -> Duration {
-        if lastFailure != nil { return Self.retry }
-        guard let svid else { return .zero }
-        return max(.zero, svid.renewAfter.since(now))
+    /// A fleet does not come all at once. A rotation in a hurry is followed in a hurry: within an eighth of the time since
+    /// the new root was made.
+    private func momentOfLeaving(now: Timestamp) -> Timestamp {
+        let age = max(.zero, now.since(bundle?.signingRootMadeAt ?? now))
+        return now.advanced(by: min(Self.leaving, age / 8) * Double.random(in: 0...1))
+    }
+
+    /// Whether it is time: a third of its life is over, or another root signs, and the last try is not just past.
+    func isRenewalDue(now: Timestamp) -> Bool {
+        if let triesAgainAt, now < triesAgainAt { return false }
+        guard let svid else { return true }
+        if leavesRootAt == nil, isOfFormerRoot { leavesRootAt = momentOfLeaving(now: now) }
+        return now >= min(svid.renewAfter, leavesRootAt ?? svid.renewAfter)
     }
 }
