@@ -59,7 +59,7 @@ struct MeshJoiningTests {
 
     @Test("started again with its old token once another root is believed, it stays who it is")
     func usedToken() async throws {
-        try await MeshFleet.run(Self.listening + ["--rotation-phase", "2s"]) { fleet in
+        try await MeshFleet.run(Self.listening + ["--rotation-phase", "4s"]) { fleet in
             let app = try await TestApplication.start("a")
             let sidecar = try await fleet.sidecar(
                 "billing",

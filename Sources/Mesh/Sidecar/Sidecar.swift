@@ -7,8 +7,8 @@ import RegistryModel
 /// A service's sidecar: takes the application's calls and finds whom they are for, takes other sidecars' calls and proves who
 /// they are from, and keeps the instance registered while it serves.
 public final class Sidecar: Sendable {
-    /// How often it looks whether the registry signs by another root; sidecars do so at different moments.
-    private static let renewalCheck = Duration.seconds(5)
+    /// How often it looks whether the certificate is due for renewal.
+    private static let renewalCheck = Duration.seconds(1)
     /// How often idle connections and lapsed callers are looked after.
     private static let sweeping = Duration.seconds(2)
     /// Names that nobody called for this long are not watched any more.
