@@ -29,7 +29,9 @@ let targets: [Target] = [
         name: "Identity",
         dependencies: [
             "RegistryModel", .product(name: "X509", package: "swift-certificates"),
-            .product(name: "Crypto", package: "swift-crypto"), .product(name: "SwiftASN1", package: "swift-asn1"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "CryptoExtras", package: "swift-crypto"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
         ]
     ),
     .target(

@@ -52,20 +52,35 @@ enum AuthorityFile {
 
     // MARK: Reading
 
+    /// Whose authority it is, once all of it is known to be good.
+    ///
+    /// - Throws: as ``read(_:path:_:)``.
+    static func names(
+        in text: String,
+        path: String
+    ) throws(IdentityError) -> (trustDomain: TrustDomain, rootKeyHash: String) {
+        let trustDomain = try TrustDomain(try parse(text, path: path).trustDomain)
+        let authority = try read(text, path: path, trustDomain)
+        return (trustDomain, try CertificateSummary(authority.root).keyHash)
+    }
+
+    private static func parse(_ text: String, path: String) throws(IdentityError) -> Parsed {
+        do throws(RegistryModelError) {
+            return try JSONReader.parse(Array(text.utf8)) { (json) throws(RegistryModelError) in
+                try Parsed(from: &json)
+            }
+        } catch {
+            throw unusable(path, error.message)
+        }
+    }
+
     /// - Throws: `storage`, with the path and what is wrong there.
     static func read(
         _ text: String,
         path: String,
         _ trustDomain: TrustDomain
     ) throws(IdentityError) -> CertificateAuthority {
-        let parsed: Parsed
-        do throws(RegistryModelError) {
-            parsed = try JSONReader.parse(Array(text.utf8)) { (json) throws(RegistryModelError) in
-                try Parsed(from: &json)
-            }
-        } catch {
-            throw unusable(path, error.message)
-        }
+        let parsed = try parse(text, path: path)
         guard parsed.version == version else {
             throw unusable(path, "it is of version \(parsed.version), and this release reads \(version)")
         }

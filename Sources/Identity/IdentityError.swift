@@ -22,6 +22,10 @@ public struct IdentityError: Error, Sendable, Equatable, CustomStringConvertible
         public static let noRotation = Code(description: "no-rotation")
         /// Certificates and keys that can't be an authority of this registry.
         public static let unfitAuthority = Code(description: "unfit-authority")
+        /// A passphrase that does not open what it should.
+        public static let wrongPassphrase = Code(description: "wrong-passphrase")
+        /// Bytes that are no backup of keys, or damaged.
+        public static let malformedBackup = Code(description: "malformed-backup")
     }
 
     public let code: Code

@@ -1,4 +1,5 @@
 import Hummingbird
+import Identity
 import MaterializedView
 import Registry
 import RegistryModel
@@ -33,6 +34,7 @@ extension RegistryRoutes {
         Self.write(protection, to: &json)
         json.member("ttlMs", registry.options.healthPolicy.ttl.milliseconds)
         json.member("deregisterAfterMs", registry.options.healthPolicy.deregisterAfter.milliseconds)
+        try writeKeys(to: &json)
         json.key("shards")
         json.beginArray()
         json.beginObject()
@@ -47,6 +49,21 @@ extension RegistryRoutes {
         var reply = Reply(json: json)
         reply.noteSequence(status.sequence)
         return reply
+    }
+
+    private func writeKeys(to json: inout JSONWriter) throws {
+        let root = try authority.report.root
+        json.key("keys")
+        json.beginObject()
+        json.member("rootNotAfter", root.notAfter)
+        if let backup = KeysBackupRecord(in: registry.dataDirectory.keys) {
+            json.key("lastBackup")
+            json.beginObject()
+            json.member("madeAt", backup.madeAt)
+            json.member("isOfPresentRoot", backup.rootKeyHash == root.keyHash)
+            json.endObject()
+        }
+        json.endObject()
     }
 
     private func writeLoad(_ status: RegistryStatus, to json: inout JSONWriter) {

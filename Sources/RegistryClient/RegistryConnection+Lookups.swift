@@ -104,7 +104,12 @@ extension RegistryConnection {
         }
     }
 
-    /// The registry's condition, as ``RegistryStatusReport`` reads it.
+    /// The registry's condition.
+    public func status() async throws(RegistryClientError) -> RegistryStatusReport {
+        try await statusDocument().statusReport()
+    }
+
+    /// The same as it is sent, to be read by ``Answer/statusReport()``.
     public func statusDocument() async throws(RegistryClientError) -> Answer {
         try await send(.GET, "/v1/status")
     }

@@ -10,6 +10,19 @@ public struct RegistryStatusReport: Sendable, Equatable {
         public var behindMilliseconds: UInt64 = 0
     }
 
+    /// The certificate authority's keys.
+    public struct KeysReport: Sendable, Equatable {
+        public struct Backup: Sendable, Equatable {
+            public var madeAt = Timestamp(rawValue: 0)
+            /// False once another root signs than when it was made.
+            public var isOfPresentRoot = true
+        }
+
+        public var rootNotAfter = Timestamp(rawValue: 0)
+        /// nil: none was ever made.
+        public var lastBackup: Backup?
+    }
+
     public var version = ""
     public var registry = ""
     public var state = ""
@@ -39,6 +52,8 @@ public struct RegistryStatusReport: Sendable, Equatable {
     public var ttlMilliseconds: UInt64 = 0
     public var deregisterAfterMilliseconds: UInt64 = 0
     public var shards: [ShardReport] = []
+    /// nil where the registry does not say.
+    public var keys: KeysReport?
 
     public init(from json: inout JSONReader) throws(RegistryModelError) {
         var read = Self()
@@ -62,6 +77,7 @@ public struct RegistryStatusReport: Sendable, Equatable {
         case "time": time = Timestamp(rfc3339: try json.string())
         case "services": services = try json.integer()
         case "health": health = try HealthCounts(from: &json)
+        case "keys": keys = try KeysReport(from: &json)
         case "diskFull": isDiskFull = try json.bool()
         case "guard": guardReport = try GuardReport(from: &json)
         case "ttlMs": ttlMilliseconds = try json.integer()
@@ -129,6 +145,40 @@ public struct GuardReport: Sendable, Equatable {
             case "held": read.isHeld = try json.bool()
             case "since": read.since = try json.timestamp()
             case "why": read.why = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension RegistryConnection.Answer {
+    public func statusReport() throws(RegistryClientError) -> RegistryStatusReport {
+        try read { (json) throws(RegistryModelError) in try RegistryStatusReport(from: &json) }
+    }
+}
+
+extension RegistryStatusReport.KeysReport {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "rootNotAfter": read.rootNotAfter = try json.timestamp()
+            case "lastBackup": read.lastBackup = try Backup(from: &json)
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension RegistryStatusReport.KeysReport.Backup {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "madeAt": read.madeAt = try json.timestamp()
+            case "isOfPresentRoot": read.isOfPresentRoot = try json.bool()
             default: try json.skip()
             }
         }

@@ -32,10 +32,12 @@ public enum HumanText {
         }
         guard milliseconds < 9e15 else { return "for ever" }
         let seconds = Int64((milliseconds / 1_000).rounded())
+        let year: Int64 = 365 * 86_400
         let parts: [(Int64, String)] = [
-            (seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"),
+            (seconds / year, "y"), (seconds % year / 86_400, "d"), (seconds / 3_600 % 24, "h"),
+            (seconds / 60 % 60, "m"), (seconds % 60, "s"),
         ]
-        let first = parts.firstIndex { $0.0 > 0 } ?? 3
+        let first = parts.firstIndex { $0.0 > 0 } ?? 4
         return parts[first...].prefix(2).filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
     }
 

@@ -32,7 +32,8 @@ struct RegistryCommand: AsyncParsableCommand {
         subcommands: [
             ListCommand.self, LookupCommand.self, StatusCommand.self, AddCommand.self, ImportCommand.self,
             RemoveCommand.self, HeartbeatCommand.self, DrainCommand.self, WatchCommand.self, PolicyCommand.self,
-            GuardCommand.self, AuthorityCommand.self, CertificateCommand.self, TokenCommand.self, LoginCommand.self,
+            GuardCommand.self, AuthorityCommand.self, KeysCommand.self, CertificateCommand.self, TokenCommand.self,
+            LoginCommand.self,
             LogoutCommand.self, WhoAmICommand.self, CheckpointCommand.self, SnapshotCommand.self, HistoryCommand.self,
         ]
     )

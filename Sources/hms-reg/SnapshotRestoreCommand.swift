@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Identity
 import RegistryClient
 import RegistryModel
 import Replay
@@ -11,7 +12,7 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
         abstract: "Make a data directory from a snapshot: its history goes on in a new epoch.",
         discussion: """
             EXAMPLES
-              hms-reg snapshot restore backup.tar.zst --data /var/lib/hms --keys /safe/keys
+              hms-reg snapshot restore backup.tar.zst --data /var/lib/hms --keys /safe/keys.age
               hms-reg snapshot restore backup.tar.zst --data ./new --new-keys --log ./old --until 14:05
             """
     )
@@ -28,17 +29,23 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Of that log, only through this moment.", valueName: "time"))
     var until: String?
 
-    @Option(help: ArgumentHelp("The old registry's DATA/keys, which a snapshot does not hold.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "The keys, which a snapshot does not hold: a file of hms-reg keys backup, or the old registry's DATA/keys.",
+            valueName: "file|dir"
+        )
+    )
     var keys: String?
 
     @Flag(help: "Begin with new keys: every sidecar must join again.")
     var newKeys = false
 
+    @OptionGroup var passphrase: KeysCommand.PassphraseOptions
     @OptionGroup var options: OutputOptions
 
     func validate() throws {
         guard (keys == nil) == newKeys else {
-            throw ValidationError("keys are not in a snapshot: give --keys DIR, or --new-keys")
+            throw ValidationError("keys are not in a snapshot: give --keys, or --new-keys")
         }
         guard until == nil || log != nil else { throw ValidationError("--until needs a --log to go on by") }
     }
@@ -51,9 +58,10 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
             }
             return moment
         }
-        if let keys, access(keys, R_OK | X_OK) != 0 {
+        if let keys, access(keys, R_OK) != 0 {
             throw CommandError("can't read \(keys): \(String(cString: strerror(errno)))", exitCode: .unreachable)
         }
+        let backup = try keys.flatMap { try Self.isDirectory($0) ? nil : KeysCommand.opened($0, passphrase) }
         let restored = try answering {
             try SnapshotRestore.run(
                 file,
@@ -65,7 +73,11 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
                 now: WallClock.now()
             )
         }
-        if let keys { try answering { try SnapshotRestore.copyKeys(keys, to: data + "/keys") } }
+        if let backup {
+            try KeysCommand.working { () throws(IdentityError) in try backup.restore(to: data) }
+        } else if let keys {
+            try answering { try SnapshotRestore.copyKeys(keys, to: data + "/keys") }
+        }
         let output = options.output
         if options.json {
             var json = JSONWriter()
@@ -84,5 +96,10 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
                 + "\(separator)history goes on behind \(restored.fork)\n"
         )
         output.note("\(output.symbols.next) hms-regd --data \(data)")
+    }
+
+    private static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }

@@ -20,10 +20,7 @@ struct StatusCommand: AsyncParsableCommand {
         let output = options.output
         let (report, document, address) = try await registry.withConnection { connection in
             let answer = try await connection.statusDocument()
-            let report = try answer.read { (json) throws(RegistryModelError) in
-                try RegistryStatusReport(from: &json)
-            }
-            return (report, answer.body, connection.address.description)
+            return (try answer.statusReport(), answer.body, connection.address.description)
         }
         if options.json {
             output.write(document + [UInt8(ascii: "\n")])
@@ -92,8 +89,30 @@ struct StatusCommand: AsyncParsableCommand {
                 "deregister after \(HumanText.duration(milliseconds: Double(report.deregisterAfterMilliseconds)))",
             ]
         )
+        if let keys = report.keys, let now = report.time { line("keys", Self.keys(keys, now, output)) }
         line("sequence", ["\(report.sequence)"])
         return lines + "\n"
+    }
+
+    private static func keys(
+        _ keys: RegistryStatusReport.KeysReport,
+        _ now: Timestamp,
+        _ output: Output
+    ) -> [String] {
+        func warned(_ text: String) -> String { output.style.yellow("\(output.symbols.warning) \(text)") }
+        let left = keys.rootNotAfter.since(now)
+        let root = "root expires in \(HumanText.duration(milliseconds: Double(max(.zero, left).milliseconds)))"
+        let backup: String
+        if let last = keys.lastBackup {
+            let ago = HumanText.duration(milliseconds: Double(max(.zero, now.since(last.madeAt)).milliseconds))
+            backup =
+                last.isOfPresentRoot
+                ? "last backup of keys \(ago) ago"
+                : warned("last backup of keys \(ago) ago, of a former root: hms-reg keys backup FILE")
+        } else {
+            backup = warned("keys were never backed up: hms-reg keys backup FILE")
+        }
+        return [left < .seconds(90 * 86_400) ? warned(root) : root, backup]
     }
 
     /// Yellow from 90 % on, red from 97 %.

@@ -24,7 +24,8 @@ struct TextTests {
         "durations show the two largest units",
         arguments: [
             (0.0, "0ms"), (0.4, "0.4ms"), (412, "412ms"), (999.6, "1s"), (41_000, "41s"), (272_000, "4m32s"),
-            (7_200_000, "2h"), (187_200_000, "2d4h"), (-1_000, "-1s"), (.infinity, "for ever"),
+            (7_200_000, "2h"), (187_200_000, "2d4h"), (315_360_000_000, "10y"), (41_040_000_000, "1y110d"),
+            (-1_000, "-1s"), (.infinity, "for ever"),
         ]
     )
     func durations(milliseconds: Double, text: String) {

@@ -158,9 +158,7 @@ actor Registrar {
 
     /// Where the registry says that it listens; its socket where it says nothing.
     private func registryName(_ connection: RegistryConnection) async throws -> String {
-        let status = try await connection.statusDocument().read { (json) throws(RegistryModelError) in
-            try RegistryStatusReport(from: &json)
-        }
+        let status = try await connection.status()
         return status.address.isEmpty ? registry.address.description : status.address
     }
 

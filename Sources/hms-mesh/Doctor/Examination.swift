@@ -133,8 +133,7 @@ struct Examination: Sendable {
             let asked = WallClock.now()
             let document = try await connection.statusDocument()
             let milliseconds = began.duration(to: .now).inMilliseconds
-            let report = try document.read { (json) throws(RegistryModelError) in try RegistryStatusReport(from: &json)
-            }
+            let report = try document.statusReport()
             guard best.map({ milliseconds < $0.latencyMilliseconds }) ?? true else { continue }
             best = RegistryFacts.Answer(
                 address: connection.address,
