@@ -94,7 +94,7 @@ function paintFailures() {
   strip.replaceChildren(
     h("strong", {}, found.length ? `${count(found.length)} failing` : "✔ Nothing is failing"),
     ...found.slice(0, MOST_FAILURES).map((failure) => h(`button.failure.l${failure.level}`, { disabled: !failure.service, onclick: () => openService(failure.service), title: `${failure.title}: ${failure.text}` }, h("b", {}, failure.title), h("span", {}, failure.text))),
-    found.length > MOST_FAILURES && h("button.more", { onclick: () => { showView("services"); setFilter("failing"); } }, `all ${count(found.length)}`),
+    ...(found.length > MOST_FAILURES ? [h("button.more", { onclick: () => { showView("services"); setFilter("failing"); } }, `all ${count(found.length)}`)] : []),
   );
 }
 

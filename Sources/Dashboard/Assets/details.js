@@ -61,6 +61,7 @@ export function updateDetails(change) {
 function showTab(tab) {
   endTail();
   open.tab = tab;
+  $("details").classList.toggle("wide", tab !== "overview");
   for (const button of parts.tabs.children) button.setAttribute("aria-selected", button.dataset.tab === tab);
   paintVerdict();
   parts.body.replaceChildren();
@@ -125,9 +126,9 @@ function paintOverview() {
     ["Security", store.past ? dash : security(open.service).text],
     ["External", row?.x],
     ["Policy", documentOf.policy && Object.entries(documentOf.policy).map(([key, value]) => `${key} ${key.endsWith("Ms") ? duration(value) : value}`).join(", ")],
-    ["Changed", row?.c ? `${moment(row.c)} (${ago(row.c, registryNow())})` : undefined],
+    ["Changed", row?.c ? `${moment(row.c)} (${ago(row.c, store.past?.at ?? registryNow())})` : undefined],
   ]);
-  const now = registryNow();
+  const now = store.past?.at ?? registryNow();
   parts.instances.parentElement.hidden = documentOf.instances.length === 0;
   syncRows(parts.instances, documentOf.instances, (one) => one.id, (one) => [
     { text: one.id, kind: "strong" }, { text: one.status, kind: `health ${one.status}`, title: one.detail ?? "" }, one.cause, `${one.ip}:${one.port}`, one.version || dash, one.zone ?? dash, { text: ago(Date.parse(one.since), now), kind: "num" },
@@ -164,7 +165,7 @@ function paintInstance() {
     if (!store.past) loadBeat();
   }
   if (!one) return parts.facts.replaceChildren();
-  const now = registryNow();
+  const now = store.past?.at ?? registryNow();
   const sidecar = store.past ? undefined : store.sidecars.find((candidate) => candidate.n === open.service && candidate.id === one.id);
   const judged = store.past ? [] : store.edges.filter((edge) => edge.t === open.service).flatMap((edge) => (edge.ej ?? []).filter((left) => left.id === one.id).map((left) => `${edge.f}/${edge.i} for ${duration(left.ms)}${left.last ? ` (${left.last})` : ""}`));
   paintFacts(parts.facts, [
@@ -241,16 +242,16 @@ export async function fetchPatiently(path) {
 
 function beginTail() {
   const { service, instance } = open;
-  const list = h("tbody", {});
+  const table = h("table.tail", {}, h("thead", {}, h("tr", {}, ["Time", "From", "To", "Status", "Took", "Security", "Request"].map((name) => h("th", { scope: "col" }, name)))));
   const note = h("p.dim", {}, store.past ? "Requests are live: those of now are shown, not of then." : "Waiting for requests …");
   let seen = 0;
-  parts.body.replaceChildren(note, h("div.scroll", {}, h("table.tail", {}, h("thead", {}, h("tr", {}, ["Time", "From", "To", "Status", "Took", "Security", "Request"].map((name) => h("th", { scope: "col" }, name)))), list)));
+  parts.body.replaceChildren(note, h("div.scroll", {}, table));
   tail = new EventSource(`/api/tail?service=${encodeURIComponent(service)}${instance ? `&instance=${encodeURIComponent(instance)}` : ""}`);
   tail.addEventListener("message", (event) => {
     const { lines, skipped } = JSON.parse(event.data);
     seen += lines.length;
-    list.prepend(...lines.reverse().slice(0, MOST_LINES).map(requestRow));
-    while (list.children.length > MOST_LINES) list.lastChild.remove();
+    table.tHead.after(...lines.reverse().slice(0, MOST_LINES).map(requestRows));
+    while (table.tBodies.length > MOST_LINES) table.lastChild.remove();
     setText(note, `${count(seen)} requests, the newest first${skipped ? ` · ${count(skipped)} more were left out just now` : ""}`);
   });
   if (store.sidecars.length === 0) setText(note, "No sidecar of yours runs on this machine: there is nobody to tell of requests.");
@@ -261,13 +262,14 @@ function endTail() {
   tail = null;
 }
 
-function requestRow(line) {
+/** A request, and below it the mesh's own error where there was one. */
+function requestRows(line) {
   const tries = line.tries ?? [];
   const kind = line.status >= 500 ? "bad" : line.status >= 400 || tries.length > 1 ? "warn" : "fine";
   const path = tries.map((one) => `${one.instance}${one.failed ? ` ${one.failed}` : one.status && one !== tries.at(-1) ? ` ${one.status}` : ""}`).join(" → ");
-  return h("tr", { title: `trace ${line.trace}` },
+  return h("tbody", { title: `trace ${line.trace}` }, h("tr", {},
     h("td", {}, `${clock(Date.parse(line.time))}.${line.time.slice(20, 23)}`), h("td", {}, line.from), h("td", {}, `${line.to}${path ? `/${path}` : ""}`),
-    h(`td.${kind}`, {}, `${line.status}${tries.length > 1 ? ` (${tries.length} tries)` : ""}`), h("td.num", {}, milliseconds(line.duration_us / 1000)),
-    h("td", {}, line.mtls === "on" ? "mTLS" : line.tls === "on" ? "TLS" : "plain"),
-    h("td.path", {}, `${line.method} ${line.path}`, line.error && h("span.error", {}, ` ${line.error}${line.hint ? `: ${line.hint}` : ""}`)));
+    h(`td.${kind}`, {}, String(line.status)), h("td.num", {}, milliseconds(line.duration_us / 1000)),
+    h("td", {}, line.mtls === "on" ? "mTLS" : line.tls === "on" ? "TLS" : "plain"), h("td", {}, `${line.method} ${line.path}`)),
+  line.error && h("tr.error", {}, h("td", {}), h("td", { colspan: 6 }, `└ ${line.error}${line.hint ? `: ${line.hint}` : ""}`)));
 }

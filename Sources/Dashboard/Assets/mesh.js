@@ -37,8 +37,11 @@ function legend() {
   return h("p.legend", {},
     h("span", {}, h("i.key.fine", {}), "succeeds"), h("span", {}, h("i.key.warn", {}), "retried or partly out"),
     h("span", {}, h("i.key.bad", {}), "failing"), h("span", {}, h("i.key.idle", {}), "no calls in the last 10 s"),
-    h("span", {}, "🔒\uFE0E mutual TLS"), h("span", {}, "dashed: not mutual TLS"));
+    h("span", {}, svg("svg", { viewBox: "0 0 10 11", width: 10, height: 11, class: "lock", "aria-hidden": "true" }, lock()), " mutual TLS"), h("span", {}, "dashed: not mutual TLS"));
 }
+
+/** A padlock of 10 × 11. */
+const lock = () => svg("path", { d: "M1.5 5h7v5.5h-7zM3 5V3.2a2 2 0 0 1 4 0V5" });
 
 /** Edges between services: those of several sidecars of one service are one. */
 function merged() {
@@ -116,23 +119,44 @@ function draw(all) {
   const names = [...busy.keys()].sort((a, b) => busy.get(b) - busy.get(a) || (a < b ? -1 : 1)).slice(0, MOST_NODES);
   const kept = new Set(names);
   const edges = all.filter((edge) => kept.has(edge.from) && kept.has(edge.to));
-  const state = JSON.stringify([edges.map((edge) => [edge.from, edge.to, rate(edge.rate), edge.level, security(edge.to).text]), names.map((name) => nodeState(name)), busy.size]);
+  const isNarrow = picture.clientWidth < 640;
+  const state = JSON.stringify([isNarrow, edges.map((edge) => [edge.from, edge.to, rate(edge.rate), edge.level, security(edge.to).text]), names.map((name) => nodeState(name)), busy.size]);
   if (state === drawn) return;
   drawn = state;
   const columns = columnsOf(names.sort(), edges);
   order(columns, edges);
+  const { places, width, height } = isNarrow ? stacked(columns) : sideBySide(columns);
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${names.length} services and ${edges.length} calls between them` },
+    edges.map((edge) => edgeOf(edge, places, isNarrow)), names.map((name) => nodeOf(name, places.get(name))));
+  root.style.maxWidth = `${width}px`;
+  picture.replaceChildren(root);
+  if (busy.size > names.length) picture.append(h("p.dim", {}, `The ${names.length} busiest of ${count(busy.size)} services; all are in the table below.`));
+}
+
+/** Callers left, callees right. */
+function sideBySide(columns) {
   const tallest = Math.max(...columns.map((column) => column.length));
-  const width = columns.length * (NODE.width + NODE.gapX) - NODE.gapX + 24;
   const height = tallest * (NODE.height + NODE.gapY) + 24;
   const places = new Map();
   columns.forEach((column, x) => {
     const top = (height - column.length * (NODE.height + NODE.gapY) + NODE.gapY) / 2;
     column.forEach((name, y) => places.set(name, { x: 12 + x * (NODE.width + NODE.gapX), y: top + y * (NODE.height + NODE.gapY) }));
   });
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `${names.length} services and ${edges.length} calls between them` },
-    edges.map((edge) => edgeOf(edge, places)), names.map((name) => nodeOf(name, places.get(name))));
-  picture.replaceChildren(root);
-  if (busy.size > names.length) picture.append(h("p.dim", {}, `The ${names.length} busiest of ${count(busy.size)} services; all are in the table below.`));
+  return { places, width: columns.length * (NODE.width + NODE.gapX) - NODE.gapX + 24, height };
+}
+
+/** Callers above, callees below, two in a row: for a page that is taller than wide. */
+function stacked(columns) {
+  const places = new Map();
+  let y = 8;
+  for (const column of columns) {
+    column.forEach((name, index) => {
+      const isAlone = index === column.length - 1 && index % 2 === 0;
+      places.set(name, { x: isAlone ? NODE.width / 2 + 12 : (index % 2) * (NODE.width + 16) + 4, y: y + Math.floor(index / 2) * (NODE.height + NODE.gapY) });
+    });
+    y += Math.ceil(column.length / 2) * (NODE.height + NODE.gapY) + 34;
+  }
+  return { places, width: 2 * NODE.width + 24, height: y - 24 };
 }
 
 function nodeState(name) {
@@ -153,25 +177,36 @@ function nodeOf(name, place) {
     svg("text", { x: 18, y: 32, class: "sub" }, state.reason ? `${state.text} · ${state.reason}`.slice(0, 27) : `${state.text}${state.rate === undefined ? "" : ` · ${rate(state.rate)}/s`}`));
 }
 
-function edgeOf(edge, places) {
-  const [a, b] = [places.get(edge.from), places.get(edge.to)];
+/** Where an edge begins and ends, its curve and the middle of it, where those that meet at one end are apart. */
+function curve(a, b, isSelf, isNarrow) {
+  const [middleA, middleB] = [a.x + NODE.width / 2, b.x + NODE.width / 2];
+  if (isSelf) {
+    const [x, y] = [a.x + NODE.width, a.y + NODE.height / 2];
+    return { path: `M${x} ${y - 6}C${x + 50} ${y - 40} ${x + 50} ${y + 40} ${x} ${y + 6}`, end: { x, y: y + 6 }, at: { x: x + 38, y } };
+  }
+  if (isNarrow ? b.y > a.y : b.x > a.x) {
+    const from = isNarrow ? { x: middleA, y: a.y + NODE.height } : { x: a.x + NODE.width, y: a.y + NODE.height / 2 };
+    const end = isNarrow ? { x: middleB, y: b.y } : { x: b.x, y: b.y + NODE.height / 2 };
+    const bend = isNarrow ? Math.max(16, (end.y - from.y) / 2) : Math.max(40, (end.x - from.x) / 2);
+    const path = isNarrow ? `M${from.x} ${from.y}C${from.x} ${from.y + bend} ${end.x} ${end.y - bend} ${end.x} ${end.y}` : `M${from.x} ${from.y}C${from.x + bend} ${from.y} ${end.x - bend} ${end.y} ${end.x} ${end.y}`;
+    return { path, end, at: { x: (from.x + end.x) / 2, y: (from.y + end.y) / 2 } };
+  }
+  return { path: `M${middleA} ${a.y}C${a.x} ${a.y - 60} ${b.x + NODE.width} ${b.y - 60} ${middleB} ${b.y}`, end: { x: middleB, y: b.y }, at: { x: (middleA + middleB) / 2, y: (a.y + b.y) / 2 - 45 } };
+}
+
+function edgeOf(edge, places, isNarrow) {
   const secured = security(edge.to);
-  const [x1, y1] = [a.x + NODE.width, a.y + NODE.height / 2];
-  const [x2, y2] = [b.x, b.y + NODE.height / 2];
-  const isForward = x2 > x1;
-  const bend = Math.max(40, Math.abs(x2 - x1) / 2);
-  const path = edge.from === edge.to
-    ? `M${x1} ${y1 - 6}C${x1 + 50} ${y1 - 40} ${x1 + 50} ${y1 + 40} ${x1} ${y1 + 6}`
-    : isForward
-      ? `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`
-      : `M${a.x + NODE.width / 2} ${a.y}C${a.x} ${a.y - 60} ${b.x + NODE.width} ${b.y - 60} ${b.x + NODE.width / 2} ${b.y}`;
+  const { path, end, at } = curve(places.get(edge.from), places.get(edge.to), edge.from === edge.to, isNarrow);
   const kind = edge.rate ? LEVEL[edge.level] : edge.level === 2 ? "bad" : "idle";
-  const at = isForward ? { x: x2 - 34, y: y2 - 5 } : { x: (a.x + b.x + NODE.width) / 2, y: Math.min(a.y, b.y) - 34 };
+  // Where there is no room for figures the lock stands at the end.
+  const text = edge.rate && !isNarrow ? `${rate(edge.rate)}/s` : "";
+  const mark = isNarrow ? { x: end.x + 6, y: end.y - 15 } : { x: at.x - text.length * 3 - 9, y: at.y - 5.5 };
   return svg("g", { class: `edge ${kind}${secured.isKnown && !secured.isMutual ? " open" : ""}` },
     svg("title", {}, `${edge.from} → ${edge.to} · ${secured.text} · ${rate(edge.rate)}/s${edge.reasons.size ? ` · ${[...edge.reasons].join(", ")}` : ""}`),
     svg("path", { d: path, "stroke-width": (1.2 + Math.min(3, Math.log10(1 + (edge.rate ?? 0)))).toFixed(1) }),
-    svg("circle", { cx: isForward ? x2 - 3 : b.x + NODE.width / 2, cy: isForward ? y2 : b.y, r: 3 }),
-    svg("text", { x: at.x, y: at.y, "text-anchor": "end" }, `${secured.isMutual ? "🔒\uFE0E " : ""}${edge.rate ? rate(edge.rate) : ""}`));
+    svg("circle", { cx: end.x, cy: end.y, r: 3 }),
+    secured.isMutual && svg("g", { class: "lock", transform: `translate(${mark.x.toFixed(1)} ${mark.y.toFixed(1)})` }, lock()),
+    svg("text", { x: at.x + 2, y: at.y + 3.5, "text-anchor": "middle" }, text));
 }
 
 // MARK: Tables

@@ -96,7 +96,8 @@ function sortBy(key) {
 }
 
 const orders = {
-  state: (a, b) => view.levels.get(b.n) - view.levels.get(a.n) || byName(a, b),
+  // Of those that are not well the ones that are called come first. Not by how much: rows would never stand still.
+  state: (a, b) => view.levels.get(b.n) - view.levels.get(a.n) || (view.levels.get(a.n) ? isCalled(b) - isCalled(a) : 0) || byName(a, b),
   name: byName,
   health: (a, b) => total(b) - total(a) || byName(a, b),
   version: (a, b) => (a.v?.[0] ?? "").localeCompare(b.v?.[0] ?? "", "en", { numeric: true }) || byName(a, b),
@@ -108,6 +109,8 @@ const orders = {
   breaker: by((row) => shownTraffic(row.n)?.open ?? (shownTraffic(row.n)?.ej ? 0 : undefined)),
   changed: by((row) => row.c),
 };
+
+const isCalled = (row) => Number(shownTraffic(row.n)?.r > 0);
 
 function byName(a, b) {
   return a.n < b.n ? -1 : a.n > b.n ? 1 : 0;
@@ -136,7 +139,7 @@ export function layOut() {
   list.sort((a, b) => orders[view.sort](rows.get(a), rows.get(b)));
   if (view.isReversed) list.reverse();
   view.list = list;
-  for (const chip of $("filters").children) setText(chip.lastChild, String(counts[chip.dataset.filter]));
+  for (const chip of $("filters").children) setText(chip.lastChild, count(counts[chip.dataset.filter]));
   setText($("count"), list.length === rows.size ? "" : `${count(list.length)} of ${count(rows.size)}`);
   for (const button of head.querySelectorAll("button")) {
     const isSorted = button.dataset.sort === view.sort;
@@ -190,7 +193,7 @@ function paint() {
     row.element.hidden = true;
     spare.push(row);
   }
-  const now = registryNow();
+  const now = store.past?.at ?? registryNow();
   for (let index = first; index < last; index++) {
     let row = shown.get(index);
     if (!row) {

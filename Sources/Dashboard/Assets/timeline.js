@@ -62,7 +62,8 @@ async function refresh() {
       label.title = found.error;
       return;
     }
-    begins = Date.parse(found.begins);
+    // Told to the millisecond, rounded down: the first event lies behind it.
+    begins = Date.parse(found.begins) + 1;
     const since = span ? now - span : begins;
     range = { since, until: now, steps: placed(found, since, now) };
     draw();
@@ -132,13 +133,12 @@ function draw() {
 function place() {
   const at = wanted ?? store.past?.at ?? range.until;
   const share = range.until > range.since ? Math.min(1, Math.max(0, (at - range.since) / (range.until - range.since))) : 1;
-  thumb.setAttribute("x1", share * WIDTH);
-  thumb.setAttribute("x2", share * WIDTH);
+  for (const end of ["x1", "x2"]) thumb.setAttribute(end, Math.min(WIDTH - 2, share * WIDTH));
   const isLive = wanted === null && !store.past;
   const text = isLive ? `${clock(registryNow())} ${zone()}` : `${moment(at)} ${zone()} · ${duration(registryNow() - at)} ago`;
   setText(label, text);
-  label.style.left = `${Math.min(84, Math.max(0, share * 100 - 8))}%`;
   const slider = $("slider");
+  label.style.left = `${Math.max(0, Math.min(slider.clientWidth - label.offsetWidth, share * slider.clientWidth - label.offsetWidth / 2))}px`;
   slider.setAttribute("aria-valuenow", Math.round(share * 100));
   slider.setAttribute("aria-valuemin", 0);
   slider.setAttribute("aria-valuemax", 100);
