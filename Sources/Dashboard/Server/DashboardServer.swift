@@ -24,7 +24,10 @@ struct DashboardServer: Sendable {
                 .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
                 .bind(host: host, port: port) { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
+                        let operations = channel.pipeline.syncOperations
+                        try operations.addHandler(IdleStateHandler(allTimeout: IdleConnectionCloser.patience))
+                        try operations.addHandler(IdleConnectionCloser())
+                        try operations.configureHTTPServerPipeline(withErrorHandling: true)
                         return try Connection(wrappingChannelSynchronously: channel)
                     }
                 }

@@ -118,7 +118,8 @@ struct RegistryMirror: Sendable {
 
     /// Rows that changed, and names of those that went, since a revision that is not before ``completeSince``.
     func changes(since revision: UInt64) -> (changed: [(ServiceName, ServiceEntry)], gone: [ServiceName]) {
-        let changed = services.filter { $0.value.revision > revision }.map { ($0.key, $0.value) }
+        var changed: [(ServiceName, ServiceEntry)] = []
+        for (name, entry) in services where entry.revision > revision { changed.append((name, entry)) }
         return (changed, gone.filter { $0.value > revision }.map(\.key))
     }
 }
