@@ -214,7 +214,7 @@ async function loadHistory() {
   const note = h("p.dim", {}, "Reading the log …");
   parts.body.replaceChildren(note, h("div.scroll", {}, h("table", {}, h("thead", {}, h("tr", {}, ["Time", "Instance", "What", "Who", "Sequence"].map((name) => h("th", { scope: "col" }, name)))), list)));
   try {
-    const answer = await fetchPatiently(`/api/history/${encodeURIComponent(service)}${instance ? `/${encodeURIComponent(instance)}` : ""}`);
+    const answer = await fetch(`/api/history/${encodeURIComponent(service)}${instance ? `/${encodeURIComponent(instance)}` : ""}`);
     const found = await answer.json();
     if (open?.service !== service || open.instance !== instance || open.tab !== "history") return;
     if (!answer.ok) return setText(note, `${found.error}${found.hint ? ` → ${found.hint}` : ""}`);
@@ -226,15 +226,6 @@ async function loadHistory() {
       h("td", {}, event.text), h("td.dim", {}, event.actor), h("td.num", {}, count(event.sequence)))));
   } catch {
     setText(note, "Nobody answers.");
-  }
-}
-
-/** Questions about the past are answered one at a time: who comes too early comes again. */
-export async function fetchPatiently(path) {
-  for (let turn = 0; ; turn++) {
-    const answer = await fetch(path);
-    if (answer.status !== 503 || turn === 6) return answer;
-    await new Promise((resume) => setTimeout(resume, 150 * 2 ** turn));
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { $, clock, count, duration, moment, setText, svg, zone } from "./format.js";
 import { announce, registryNow, store } from "./store.js";
-import { fetchPatiently } from "./details.js";
 
 const STEPS = 120;
 const WIDTH = 1000;
@@ -55,7 +54,7 @@ async function refresh() {
   if (span) query.set("since", new Date(now - span).toISOString());
   query.set("until", new Date(now).toISOString());
   try {
-    const answer = await fetchPatiently(`/api/timeline?${query}`);
+    const answer = await fetch(`/api/timeline?${query}`);
     const found = await answer.json();
     if (turn !== asked) return;
     if (!answer.ok) {
@@ -180,7 +179,7 @@ export async function show(at) {
   while (wanted !== null && wanted !== store.past?.at) {
     const asked = wanted;
     try {
-      const answer = await fetchPatiently(`/api/past?at=${encodeURIComponent(new Date(asked).toISOString())}`);
+      const answer = await fetch(`/api/past?at=${encodeURIComponent(new Date(asked).toISOString())}`);
       const found = await answer.json();
       if (wanted === null) break;
       store.past = answer.ok

@@ -4,8 +4,8 @@ import NIOCore
 final class IdleConnectionCloser: ChannelInboundHandler {
     typealias InboundIn = NIOAny
 
-    /// A stream says something more often than that.
-    static let patience = TimeAmount.seconds(30)
+    /// A stream says something more often than that, and no answer takes the registry so long.
+    static let patience = TimeAmount.seconds(60)
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is IdleStateHandler.IdleStateEvent {

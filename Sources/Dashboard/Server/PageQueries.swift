@@ -11,6 +11,7 @@ struct PageQueries: Sendable {
 
     let model: DashboardModel
     let configuration: DashboardConfiguration
+    let turns = HistoryTurns()
 
     /// - Returns: nil where there is no such resource.
     func reply(to request: PageRequest) async -> PageReply? {
@@ -38,7 +39,7 @@ struct PageQueries: Sendable {
         case (3, "api", "history"), (4, "api", "history"):
             let service = try ServiceName(path[2])
             let id = try path.count > 3 ? InstanceID(path[3]) : nil
-            return try await document { try await $0.historyDocument(service, id) }
+            return try await history { try await $0.historyDocument(service, id) }
         default: return nil
         }
     }
@@ -74,7 +75,9 @@ struct PageQueries: Sendable {
     private func service(_ name: ServiceName, at moment: String?) async throws -> PageReply {
         var json = JSONWriter(reservingCapacity: 4_096)
         if let moment {
-            let found = try await ask { try await $0.lookup(name, LookupFilter(all: true, at: moment)) }
+            let found = try await turns.ask {
+                try await ask { try await $0.lookup(name, LookupFilter(all: true, at: moment)) }
+            }
             ServiceEntry(found.instances).writeDocument(name, to: &json)
             return PageReply(json: json)
         }
@@ -88,14 +91,21 @@ struct PageQueries: Sendable {
     // MARK: Of the registry
 
     private func past(_ moment: String) async throws -> PageReply {
-        PageReply(json: try PastRegistry(try await ask { try await $0.registryDocument(at: moment) }).rows)
+        let document = try await turns.ask { try await ask { try await $0.registryDocument(at: moment) } }
+        return PageReply(json: try PastRegistry(document).rows)
     }
 
     private func timeline(_ query: [String: String]) async throws -> PageReply {
         let steps = min(query["steps"].flatMap { Int($0) } ?? 120, Self.mostSteps)
-        return try await document {
+        return try await history {
             try await $0.timelineDocument(since: query["since"], until: query["until"], steps: steps)
         }
+    }
+
+    private func history(
+        _ question: @escaping @Sendable (RegistryConnection) async throws -> RegistryConnection.Answer
+    ) async throws -> PageReply {
+        PageReply(try await turns.ask { try await ask(question).body }, type: "application/json")
     }
 
     private func document(
