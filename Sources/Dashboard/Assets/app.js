@@ -87,6 +87,7 @@ function paintFailures() {
   const state = JSON.stringify(found.slice(0, MOST_FAILURES)) + found.length + Boolean(store.past);
   if (state === shownFailures) return;
   shownFailures = state;
+  document.title = found.length ? `(${found.length}) HMS dashboard` : "HMS dashboard";
   const strip = $("failing");
   const ready = store.registry?.watching;
   strip.hidden = Boolean(store.past) || !(found.length || ready);
@@ -127,7 +128,7 @@ function onChange(change) {
   }
   if (view === "mesh" && (change.traffic || change.rows === null || change.rows.size)) paintMesh();
   if (view === "registry") {
-    if (change.registry) paintRegistry();
+    if (change.registry || change.past) paintRegistry();
     if (change.feed) paintFeed();
   }
   if (change.feed) {

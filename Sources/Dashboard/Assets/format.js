@@ -62,7 +62,8 @@ export function percent(share, digits = 2) {
 
 export function milliseconds(value) {
   if (value === undefined || value === null) return dash;
-  return value < 1000 ? decimal(value) + " ms" : duration(value);
+  if (value < 999.5) return decimal(value) + " ms";
+  return value < 9950 ? (value / 1000).toFixed(1) + " s" : duration(value);
 }
 
 /** The largest two units: `4m32s`, `2d4h`. */

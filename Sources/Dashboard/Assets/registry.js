@@ -48,8 +48,8 @@ export function setUpRegistry(openService) {
 export function paintRegistry() {
   const registry = store.registry;
   const status = registry?.status;
-  failure.hidden = Boolean(status);
-  setText(failure, registry?.statusFailure ? `The registry's state can't be told: ${registry.statusFailure}` : "Waiting for the registry.");
+  failure.hidden = Boolean(status) && !store.past;
+  setText(failure, status ? "What follows is of now: only services and instances are on record." : registry?.statusFailure ? `The registry's state can't be told: ${registry.statusFailure}` : "Waiting for the registry.");
   for (const card of $("view-registry").querySelectorAll(".card")) card.hidden = !status && card !== $("view-registry").lastElementChild;
   if (!status) return;
   paintGuard(status);

@@ -11,6 +11,9 @@ let begins = null;
 /** What is shown: milliseconds, and counts of each step. */
 let range = { since: 0, until: 0, steps: [] };
 let asked = 0;
+/** When it was asked last: a registry that was away is asked again once it is there. */
+let askedAt = 0;
+const PATIENCE = 5000;
 let wanted = null;
 let isAsking = false;
 let bars;
@@ -48,6 +51,7 @@ const spanMilliseconds = () => Number($("span").value) * 1000;
  * registry's log that is read. */
 async function refresh() {
   const turn = ++asked;
+  askedAt = Date.now();
   const now = registryNow();
   const span = spanMilliseconds();
   const query = new URLSearchParams({ steps: STEPS });
@@ -86,6 +90,7 @@ function placed(found, since, until) {
 
 /** Time goes on: the newest step grows by what is heard live, and the range moves along. */
 function slide() {
+  if (!range.until && store.registry?.watching && Date.now() - askedAt > PATIENCE) refresh();
   if (store.past || !range.until) return;
   const now = registryNow();
   const width = (range.until - range.since) / STEPS;

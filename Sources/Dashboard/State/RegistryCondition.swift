@@ -33,7 +33,8 @@ struct RegistryCondition: Sendable {
     }
 
     mutating func take(_ report: RegistryStatusReport, document: [UInt8], now: Timestamp) {
-        status = document
+        // A line of an event stream: JSON has line feeds between its values alone.
+        status = document.map { $0 < 0x20 ? 0x20 : $0 }
         statusFailure = nil
         samples.append(
             Sample(
