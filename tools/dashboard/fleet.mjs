@@ -64,6 +64,10 @@ export class Fleet {
 
   async startRegistry() {
     this.registry = this.run("hms-regd", ["--data", this.data, "--socket", "none", "--listen", "none", "--reserve", "0"], "registry");
+    const { registry } = this;
+    registry.on("exit", (code, signal) => {
+      if (signal !== "SIGKILL" && !this.isStopping) console.error(`the registry has ended: ${code ?? signal}\n${registry.words}`);
+    });
     await eventually("the registry", () => this.registry.words.includes("HMS-REG ready") || (this.registry.exitCode !== null && Promise.reject(new Error(this.registry.words))));
   }
 
@@ -122,6 +126,7 @@ export class Fleet {
   }
 
   async stop() {
+    this.isStopping = true;
     for (const server of this.#servers) server.closeAllConnections?.(), server.close();
     for (const child of this.#started.reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;

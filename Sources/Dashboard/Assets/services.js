@@ -258,6 +258,7 @@ function paintRow(parts, name, now) {
   parts.cells.health.title = HEALTH.map((health, index) => (row.s[index] ? `${row.s[index]} ${health}` : "")).filter(Boolean).join(", ") || "no instances";
   setText(parts.cells.version, row.v ? row.v.join(", ") + (row.vn ? ` +${row.vn - row.v.length}` : "") : dash);
   setText(parts.cells.rps, traffic ? rate(traffic.r) : dash);
+  setClass(parts.cells.rps, `c c-rps num${traffic?.r === undefined ? "" : " told"}`);
   parts.cells.rps.title = traffic ? (traffic.by === "callers" ? "as its callers here see it" : "as its own sidecar sees it") : "no sidecar here tells";
   setText(parts.cells.ok, percent(traffic?.ok));
   setClass(parts.cells.ok, `c c-ok num${traffic?.ok < 0.99 ? " bad" : ""}`);
