@@ -189,6 +189,8 @@ try {
     await fleet.startRegistry();
     await page.until("document.querySelector('#link').textContent === 'live'");
     await page.until("document.querySelector('[data-name=\"passport-printer\"]')");
+    // What was asked of it meanwhile could not be answered, which the browser notes.
+    page.faults = page.faults.filter((fault) => !fault.includes("502"));
   });
 
   await test("no script failed, nothing of elsewhere was asked for, no rule of the policy was broken", async () => {

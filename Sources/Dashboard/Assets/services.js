@@ -167,16 +167,18 @@ export function updateTraffic() {
 
 /** Rows are taller where the page is narrow: all get new places. */
 function resize() {
-  for (const row of shown.values()) {
-    row.element.hidden = true;
-    spare.push(row);
-  }
-  shown.clear();
+  for (const index of shown.keys()) release(index);
   paint();
 }
 
-const isNarrow = () => $("grid").clientWidth < 700;
-const rowHeight = () => (isNarrow() ? 62 : 34);
+/** A row that is out of sight: its element is used for another. */
+function release(index) {
+  const row = shown.get(index);
+  shown.delete(index);
+  row.element.hidden = true;
+  delete row.element.dataset.name;
+  spare.push(row);
+}
 
 function paint() {
   const grid = $("grid");
@@ -187,11 +189,8 @@ function paint() {
   const first = Math.max(0, Math.floor(grid.scrollTop / height) - 3);
   const last = Math.min(view.list.length, Math.ceil((grid.scrollTop + grid.clientHeight - offset) / height) + 3);
   // A row keeps its element while it is in sight; elements of those that left are used again.
-  for (const [index, row] of shown) {
-    if (index >= first && index < last) continue;
-    shown.delete(index);
-    row.element.hidden = true;
-    spare.push(row);
+  for (const index of shown.keys()) {
+    if (index < first || index >= last) release(index);
   }
   const now = store.past?.at ?? registryNow();
   for (let index = first; index < last; index++) {
