@@ -48,6 +48,7 @@ struct DashboardCommand: AsyncParsableCommand {
                 exitCode: .unreachable
             )
         }
+        try await Self.reach(address)
         let signals = StopSignals()
         let dashboard: Dashboard
         do throws(DashboardError) {
@@ -70,13 +71,31 @@ struct DashboardCommand: AsyncParsableCommand {
             host: host,
             port: port,
             registry: address,
-            credentials: {
-                guard address.isTLS else { return nil }
-                return try? IdentityStore(for: address, environment: Environment.variable).load()
-            },
+            credentials: { Self.credentials(for: address) },
             sidecarSockets: SidecarSockets.all,
             version: ProductVersion.current
         )
+    }
+
+    private static func credentials(for address: RegistryAddress) -> RegistryCredentials? {
+        guard address.isTLS else { return nil }
+        return try? IdentityStore(for: address, environment: Environment.variable).load()
+    }
+
+    /// A registry that goes away later is shown as away; one that can't be asked to begin with is a mistake.
+    ///
+    /// - Throws: exit code 3 where it does not answer or is not to be believed, 4 where it refuses.
+    private static func reach(_ address: RegistryAddress) async throws {
+        do {
+            try await RegistryConnection.withConnection(
+                to: address,
+                credentials: credentials(for: address),
+                timeout: Examination.limit
+            ) { _ = try await $0.statusDocument() }
+        } catch let error as RegistryClientError {
+            let exitCode: ExitCode = error.code != .untrustedRegistry && error.isRefusal ? .notAllowed : .unreachable
+            throw CommandError(error.message, hint: error.hint, exitCode: exitCode)
+        }
     }
 
     /// The one that is named, else the one that the nearest sidecar belongs to, else the first that answers.

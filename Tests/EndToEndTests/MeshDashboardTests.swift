@@ -137,6 +137,17 @@ struct MeshDashboardTests {
             #expect(refused.errors.contains("is not of loopback"))
         }
     }
+
+    @Test("a registry that is named and does not answer is an error, at once")
+    func notThere() async throws {
+        let refused = try await Program.run(
+            "hms-mesh",
+            ["dashboard", "--registry", "unix:/nonexistent/regd.sock", "--listen", "127.0.0.1:0"]
+        )
+        #expect(refused.exitCode == 3)
+        #expect(refused.errors.contains("there is no such socket"))
+        #expect(refused.output.isEmpty)
+    }
 }
 
 extension Daemon {
