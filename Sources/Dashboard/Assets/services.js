@@ -165,6 +165,9 @@ export function updateTraffic() {
 
 // MARK: Painting
 
+const isNarrow = () => $("grid").clientWidth < 700;
+const rowHeight = () => (isNarrow() ? 62 : 34);
+
 /** Rows are taller where the page is narrow: all get new places. */
 function resize() {
   for (const index of shown.keys()) release(index);
