@@ -9,7 +9,7 @@ import { closeDetails, openDetails, opened, setUpDetails, updateDetails } from "
 import { goLive, heard, paintPast, setUpTimeline, step } from "./timeline.js";
 
 const VIEWS = ["services", "mesh", "registry"];
-const MOST_FAILURES = 6;
+const MOST_FAILURES = 12;
 let view = "";
 let paintFeed = () => {};
 
@@ -93,10 +93,14 @@ function paintFailures() {
   strip.hidden = Boolean(store.past) || !(found.length || ready);
   strip.className = found.length ? "has" : "";
   strip.replaceChildren(
-    h("strong", {}, found.length ? `${count(found.length)} failing` : "✔ Nothing is failing"),
+    found.length ? h("button.all", { title: "Only what is failing (f)", onclick: showFailing }, `${count(found.length)} failing`) : h("strong", {}, "✔ Nothing is failing"),
     ...found.slice(0, MOST_FAILURES).map((failure) => h(`button.failure.l${failure.level}`, { disabled: !failure.service, onclick: () => openService(failure.service), title: `${failure.title}: ${failure.text}` }, h("b", {}, failure.title), h("span", {}, failure.text))),
-    ...(found.length > MOST_FAILURES ? [h("button.more", { onclick: () => { showView("services"); setFilter("failing"); } }, `all ${count(found.length)}`)] : []),
   );
+}
+
+function showFailing() {
+  showView("services");
+  setFilter("failing", true);
 }
 
 function paintLink() {

@@ -233,7 +233,7 @@ async function loadHistory() {
 
 function beginTail() {
   const { service, instance } = open;
-  const table = h("table.tail", {}, h("thead", {}, h("tr", {}, ["Time", "From", "To", "Status", "Took", "Security", "Request"].map((name) => h("th", { scope: "col" }, name)))));
+  const table = h("table.tail", {}, h("thead", {}, h("tr", {}, ["Time", "Status", "Took", "From", "To", "Security", "Request"].map((name) => h("th", { scope: "col" }, name)))));
   const note = h("p.dim", {}, store.past ? "Requests are live: those of now are shown, not of then." : "Waiting for requests …");
   let seen = 0;
   parts.body.replaceChildren(note, h("div.scroll", {}, table));
@@ -259,8 +259,9 @@ function requestRows(line) {
   const kind = line.status >= 500 ? "bad" : line.status >= 400 || tries.length > 1 ? "warn" : "fine";
   const path = tries.map((one) => `${one.instance}${one.failed ? ` ${one.failed}` : one.status && one !== tries.at(-1) ? ` ${one.status}` : ""}`).join(" → ");
   return h("tbody", { title: `trace ${line.trace}` }, h("tr", {},
-    h("td", {}, `${clock(Date.parse(line.time))}.${line.time.slice(20, 23)}`), h("td", {}, line.from), h("td", {}, `${line.to}${path ? `/${path}` : ""}`),
+    h("td", {}, `${clock(Date.parse(line.time))}.${line.time.slice(20, 23)}`),
     h(`td.${kind}`, {}, String(line.status)), h("td.num", {}, milliseconds(line.duration_us / 1000)),
+    h("td", {}, line.from), h("td", {}, `${line.to}${path ? `/${path}` : ""}`),
     h("td", {}, line.mtls === "on" ? "mTLS" : line.tls === "on" ? "TLS" : "plain"), h("td", {}, `${line.method} ${line.path}`)),
   line.error && h("tr.error", {}, h("td", {}), h("td", { colspan: 6 }, `└ ${line.error}${line.hint ? `: ${line.hint}` : ""}`)));
 }

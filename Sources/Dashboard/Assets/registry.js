@@ -8,7 +8,7 @@ const CHARTS = [
   { title: "Heartbeats", unit: "/s", of: (sample) => sample[2] },
   { title: "Look-ups", unit: "/s", of: (sample) => sample[3] },
   { title: "fsync p99", unit: " ms", of: (sample) => sample[4] },
-  { title: "Subscribers", unit: "", of: (sample) => sample[5] },
+  { title: "Subscribers", unit: "", of: (sample) => sample[5], format: count },
 ];
 
 let facts;
@@ -58,8 +58,9 @@ export function paintRegistry() {
     const values = store.samples.map((sample, index) => chart.of(sample, store.samples[index - 1]));
     const last = values.at(-1);
     const most = Math.max(...values.map((value) => value ?? 0), 0);
-    setText(chart.value, last === null || last === undefined ? dash : `${decimal(last)}${chart.unit}`);
-    setText(chart.most, `most ${decimal(most)}${chart.unit}`);
+    const format = chart.format ?? decimal;
+    setText(chart.value, last === null || last === undefined ? dash : `${format(last)}${chart.unit}`);
+    setText(chart.most, `most ${format(most)}${chart.unit}`);
     const path = values.length > 1 ? line(values, 300, 64, most || 1) : "";
     chart.path.setAttribute("d", path);
     const first = values.findIndex((value) => value !== null);
@@ -83,11 +84,11 @@ function paintFacts(registry, status) {
   const list = [
     ["State", `${status.state}${registry.watching ? "" : " · watch lost"}`], ["Version", status.version], ["Up", duration(status.uptimeMs)],
     ["Sequence", count(status.sequence)], ["Epoch", status.epoch], ["Registry", status.registry],
-    ["Checkpoint", registry.checkpoint ? `signed through ${count(registry.checkpoint.size)}${behind > 0 ? `, ${count(behind)} events since` : ", nothing since"}` : "none signed yet"],
+    ["Checkpoint", registry.checkpoint ? `signed through ${count(registry.checkpoint.size)}${behind > 0 ? `, ${count(behind)} event${behind === 1 ? "" : "s"} since` : ", nothing since"}` : "none signed yet"],
     ["Root", registry.checkpoint?.root ?? dash],
     ["Writes", `${decimal(status.eventsPerSecond)} events/s · ${decimal(status.heartbeatsPerSecond)} heartbeats/s`],
     ["fsync p99", `${decimal(status.fsyncP99Ms)} ms · queue ${count(status.queue)}`],
-    ["Reads", `${decimal(status.lookupsPerSecond)} look-ups/s · p99 ${decimal(status.lookupP99Ms)} ms`],
+    ["Reads", `${decimal(status.lookupsPerSecond)} look-ups/s · p99 ${status.lookupsPerSecond ? `${decimal(status.lookupP99Ms)} ms` : dash}`],
     ["Subscribers", `${count(status.subscribers)} · slowest ${duration(status.slowestSubscriberMs)} behind`],
     ["Log", `${bytes(status.logBytes)} · heartbeats ${bytes(status.beatsBytes)}`],
     ["Disk", `${((status.diskUsedFraction ?? 0) * 100).toFixed(0)}% used · ${bytes(status.diskFreeBytes)} free${status.diskFull ? " · FULL" : ""}`],

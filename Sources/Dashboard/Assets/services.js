@@ -54,8 +54,9 @@ export function setUpServices(open) {
   $("filters").append(...FILTERS.map(([key, label]) => h("button.chip", { "data-filter": key, "aria-pressed": key === view.filter, onclick: () => setFilter(key) }, label, h("span.n", {}))));
 }
 
-export function setFilter(key) {
-  view.filter = view.filter === key && key !== "all" ? "all" : key;
+/** Sets a filter; once more takes it away, unless it is to stay. */
+export function setFilter(key, stays) {
+  view.filter = !stays && view.filter === key && key !== "all" ? "all" : key;
   for (const chip of $("filters").children) chip.setAttribute("aria-pressed", chip.dataset.filter === view.filter);
   $("grid").scrollTop = 0;
   layOut();
