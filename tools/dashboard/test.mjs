@@ -114,7 +114,7 @@ try {
     await page.until("document.querySelector('#details .panel-body')?.textContent.includes('registered at')");
     await page.click('[data-tab="requests"]');
     await page.until("document.querySelectorAll('#details .tail tbody tr').length > 3");
-    assert.match(await page.text("#details .tail tbody:nth-of-type(1)"), /photo-validator[\s\S]*200[\s\S]*mTLS[\s\S]*\/validate/);
+    assert.match(await page.text("#details .tail tbody:nth-of-type(1)"), /200[\s\S]*photo-validator[\s\S]*mTLS[\s\S]*\/validate/);
     await page.press("Escape");
   });
 
