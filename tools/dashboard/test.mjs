@@ -95,6 +95,20 @@ try {
     await page.until("document.querySelector('[data-name=\"late-comer\"] .ratio')?.textContent === '0/0'", 3000);
   });
 
+  await test("figures are never rounded to what they are not, and what is bad is judged so", async () => {
+    const found = await page.evaluate(`(async () => {
+      const { percent, rate, milliseconds, duration, count } = await import("/format.js");
+      const { judge, judgeEdge } = await import("/store.js");
+      return [
+        percent(0.99999), percent(1), percent(undefined), rate(0), rate(0.01), rate(undefined), milliseconds(1620), milliseconds(undefined), duration(272000), count(undefined),
+        judge({ s: [0, 0, 0, 3, 0] }).level, judge({ s: [0, 2, 0, 1, 0] }).level, judge({ s: [1, 0, 0, 0, 0] }).level, judge({ s: [0, 0, 0, 0, 0] }).level,
+        judge({ s: [0, 1, 0, 0, 0] }, { ok: 0.98 }).level, judge({ s: [0, 1, 0, 0, 0] }, { ok: 1, rt: 0.2 }).level,
+        judgeEdge({ u: 0, a: 2 }).level, judgeEdge({ u: 1, a: 1, open: 5 }).level, judgeEdge({ u: 1, a: 2 }).level, judgeEdge({ k: false, u: 0, a: 0 }).reasons[0],
+      ];
+    })()`);
+    assert.deepEqual(found, ["99.99%", "100.00%", "-", "0", "<0.1", "-", "1.6 s", "-", "4m32s", "-", 2, 1, 0, 0, 2, 1, 2, 2, 1, "not registered"]);
+  });
+
   await test("names and metadata of the registry are text, whatever they look like", async () => {
     await page.click('[data-name="passport-printer"]');
     await page.until("!document.querySelector('#details').hidden");

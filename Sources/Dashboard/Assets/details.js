@@ -29,14 +29,15 @@ export const opened = () => open;
 export function openDetails(service, instance) {
   const isSame = open && open.service === service && open.instance === instance;
   if (isSame) return;
+  const wasClosed = !open;
   open = { service, instance, tab: open?.tab ?? "overview" };
   documentOf = null;
   $("details").hidden = false;
-  document.body.classList.add("has-details");
   setText(parts.title, instance ?? service);
   parts.crumb.hidden = !instance;
   setText(parts.crumb, `‹ ${service}`);
   showTab(open.tab);
+  if (wasClosed) parts.title.focus({ preventScroll: true });
   onClosed();
 }
 
@@ -45,7 +46,7 @@ export function closeDetails() {
   open = null;
   endTail();
   $("details").hidden = true;
-  document.body.classList.remove("has-details");
+  $("grid").focus({ preventScroll: true });
   onClosed();
 }
 

@@ -14,6 +14,7 @@ let picture;
 let table;
 let sidecars;
 let note;
+let more;
 let drawn = "";
 
 export function setUpMesh(open) {
@@ -22,11 +23,12 @@ export function setUpMesh(open) {
   picture = h("div.picture", {});
   table = h("tbody", {});
   sidecars = h("tbody", {});
+  more = h("p.dim", {});
   $("view-mesh").append(
     note,
     h("section.card", {}, h("h2", {}, "Topology"), legend(), picture),
     h("section.card", {}, h("h2", {}, "Upstreams"), h("div.scroll", {}, h("table", {}, headOf(["", "Caller", "Upstream", "Security", "Usable", "Req/s", "Success", "p50", "p99", "Retried", "Breaker"]), table))),
-    h("section.card", {}, h("h2", {}, "Sidecars on this machine"), h("div.scroll", {}, h("table", {}, headOf(["", "Instance", "Health", "Registry", "View", "In flight", "Connections", "Certificate", "Up", "Version"]), sidecars))),
+    h("section.card", {}, h("h2", {}, "Sidecars on this machine"), h("div.scroll", {}, h("table", {}, headOf(["", "Instance", "Health", "Registry", "View", "In flight", "Connections", "Certificate", "Up", "Version"]), sidecars)), more),
   );
 }
 
@@ -232,6 +234,8 @@ function paintUpstreams() {
 
 function paintSidecars() {
   const now = registryNow();
+  more.hidden = !store.leftOut;
+  setText(more, `${count(store.leftOut)} more are not asked: what they tell is in no figure here.`);
   syncRows(sidecars, store.sidecars, (sidecar) => `${sidecar.n}/${sidecar.id}`, (sidecar) => {
     const level = !sidecar.up || sidecar.renewal ? 1 : sidecar.h === "healthy" ? 0 : 1;
     const left = sidecar.cert ? Date.parse(sidecar.cert) - now : undefined;

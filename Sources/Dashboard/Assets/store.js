@@ -14,6 +14,8 @@ export const store = {
   traffic: new Map(),
   edges: [],
   sidecars: [],
+  /** Sidecars beside these that are not asked. */
+  leftOut: 0,
   pulse: new Map(),
   feed: [],
   registry: null,
@@ -112,6 +114,7 @@ function takeTraffic(traffic, drawsPulse) {
   store.traffic = new Map(traffic.services.map((service) => [service.n, service]));
   store.edges = traffic.edges;
   store.sidecars = traffic.sidecars;
+  store.leftOut = traffic.leftOut ?? 0;
   if (!drawsPulse) return;
   const next = new Map();
   for (const [name, service] of store.traffic) {

@@ -25,6 +25,7 @@ actor SidecarFollower {
     private let sockets: @Sendable () -> [String]
     private var following: Set<String> = []
     private var known: [String: Known] = [:]
+    private var leftOut = 0
 
     init(model: DashboardModel, sockets: @escaping @Sendable () -> [String]) {
         self.model = model
@@ -47,15 +48,18 @@ actor SidecarFollower {
     }
 
     private func unfollowed() -> [String] {
-        let found = sockets().filter { !following.contains($0) }.prefix(max(0, Self.mostSidecars - following.count))
+        let unfollowed = sockets().filter { !following.contains($0) }
+        let found = unfollowed.prefix(max(0, Self.mostSidecars - following.count))
         following.formUnion(found)
+        leftOut = unfollowed.count - found.count
         return Array(found)
     }
 
     private func report() -> TrafficReport {
         let now = ContinuousClock.now
         known = known.filter { $0.value.heardAt.duration(to: now) < Self.silence }
-        return TrafficReport(known.values.map { TrafficReport.Source(reading: $0.reading, recent: $0.window.recent()) })
+        let sources = known.values.map { TrafficReport.Source(reading: $0.reading, recent: $0.window.recent()) }
+        return TrafficReport(sources, leftOut: leftOut)
     }
 
     /// One sidecar, until it answers no more: each has a task of its own, so that one that hangs holds up nobody.

@@ -9,8 +9,11 @@ struct TrafficReport: Sendable {
     }
 
     private let sources: [Source]
+    /// Sidecars that there are beside these, and that are not asked.
+    private let leftOut: Int
 
-    init(_ sources: [Source] = []) {
+    init(_ sources: [Source] = [], leftOut: Int = 0) {
+        self.leftOut = leftOut
         self.sources = sources.sorted { ($0.reading.service, $0.reading.id) < ($1.reading.service, $1.reading.id) }
     }
 
@@ -19,7 +22,7 @@ struct TrafficReport: Sendable {
         callers().mapValues { $0.requestsPerSecond }
     }
 
-    /// `{"services":[…],"edges":[…],"sidecars":[…]}`
+    /// `{"services":[…],"edges":[…],"sidecars":[…],"leftOut"?:…}`
     func write(to json: inout JSONWriter) {
         json.beginObject()
         json.key("services")
@@ -36,6 +39,7 @@ struct TrafficReport: Sendable {
         json.beginArray()
         for source in sources { write(source.reading, to: &json) }
         json.endArray()
+        if leftOut > 0 { json.member("leftOut", leftOut) }
         json.endObject()
     }
 
