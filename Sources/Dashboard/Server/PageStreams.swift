@@ -54,22 +54,20 @@ struct PageStreams: Sendable {
         _ send: () async throws -> Void
     ) async throws {
         let (ticks, continuation) = AsyncStream<Bool>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let pump = Task {
-            for await _ in news { continuation.yield(true) }
-            continuation.finish()
-        }
-        let clock = Task {
-            repeat { continuation.yield(false) } while await Task.pause(for: silence)
-        }
-        defer {
-            pump.cancel()
-            clock.cancel()
-        }
-        try await send()
-        for await isNews in ticks {
-            if !isNews { try await writer.beat() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in news { continuation.yield(true) }
+            }
+            group.addTask {
+                repeat { continuation.yield(false) } while await Task.pause(for: silence)
+            }
+            defer { group.cancelAll() }
             try await send()
-            guard await Task.pause(for: frame) else { return }
+            for await isNews in ticks {
+                if !isNews { try await writer.beat() }
+                try await send()
+                guard await Task.pause(for: frame) else { return }
+            }
         }
     }
 }
