@@ -259,6 +259,8 @@ async function takePictures() {
       for (const isDark of [false, true]) {
         const page = await browser.page({ width, height, isDark });
         await page.open(fleet.url);
+        // What the tests have chosen is kept; here the system's choice counts.
+        await page.evaluate("localStorage.clear(); delete document.documentElement.dataset.theme");
         await page.until("document.querySelectorAll('.body .row').length >= 5");
         await pause(3500);
         const shot = (name) => page.screenshot(join(folder, `${services}-${width}-${isDark ? "dark" : "light"}-${name}.png`));
