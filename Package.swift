@@ -96,7 +96,19 @@ let targets: [Target] = [
         ]
     ),
 
-    // 5  programs: flags in, text out
+    // 5  the mesh and its registry as a web page; its files are part of the program
+    .target(
+        name: "Dashboard",
+        dependencies: [
+            "RegistryModel", "RegistryClient", "Mesh",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ],
+        resources: [.embedInCode("Assets")]
+    ),
+
+    // 6  programs: flags in, text out
     .executableTarget(
         name: "hms-regd",
         dependencies: [
@@ -123,7 +135,8 @@ let targets: [Target] = [
     .executableTarget(
         name: "hms-mesh",
         dependencies: [
-            "Mesh", "RegistryModel", "RegistryClient", "Identity", "MeshManifest", "Supervision", "Terminal",
+            "Mesh", "Dashboard", "RegistryModel", "RegistryClient", "Identity", "MeshManifest", "Supervision",
+            "Terminal",
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ]
     ),
@@ -176,6 +189,13 @@ let targets: [Target] = [
         dependencies: [
             "Identity", "Mesh", "MeshManifest", "RegistryClient", "RegistryModel", "TestSupport",
             .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        ]
+    ),
+    .testTarget(
+        name: "DashboardTests",
+        dependencies: [
+            "Dashboard", "RegistryClient", "RegistryModel", "TestSupport",
+            .product(name: "NIOHTTP1", package: "swift-nio"),
         ]
     ),
     .testTarget(

@@ -17,9 +17,13 @@ struct HistoryReader: Sendable {
     func answer<R: Sendable>(_ body: @escaping @Sendable (AuditSource) throws -> R) async throws -> R {
         let data = registry.dataDirectory.path
         guard registry.sequence.rawValue <= Self.eventsAtMost else {
-            throw busy("the log is too long to be replayed for an answer", data)
+            throw unavailable("history-too-long", "the log is too long to be replayed for an answer", data)
         }
-        guard registry.beginReplay() else { throw busy("another question about history is being answered", data) }
+        guard registry.beginReplay() else {
+            var problem = unavailable("history-busy", "another question about history is being answered", data)
+            problem.retryAfterSeconds = 2
+            throw problem
+        }
         defer { registry.endReplay() }
         do {
             return try await NIOThreadPool.singleton.runIfActive {
@@ -36,16 +40,14 @@ struct HistoryReader: Sendable {
         }
     }
 
-    private func busy(_ detail: String, _ data: String) -> ProblemDetails {
-        var problem = ProblemDetails(
-            code: "history-busy",
+    private func unavailable(_ code: String, _ detail: String, _ data: String) -> ProblemDetails {
+        ProblemDetails(
+            code: code,
             status: 503,
-            title: "History is busy",
+            title: "History is not told",
             detail: detail,
             hint: "hms-replay state --at TIME --data \(data)"
         )
-        problem.retryAfterSeconds = 2
-        return problem
     }
 
     static func moment(_ text: String, now: Timestamp) throws -> Moment {

@@ -12,6 +12,9 @@ extension RegistryRoutes {
             let id = try request.target.parameter("instance").map { try InstanceID($0) }
             return try await historyReply(name, id)
         }
+        on(router, .get, "/v1/timeline", parameters: ["since", "until", "steps"]) { request in
+            try await timelineReply(request.target)
+        }
     }
 
     /// The look-up's document as it would have been at a moment.
@@ -36,6 +39,56 @@ extension RegistryRoutes {
             var reply = Reply(json: json)
             reply.noteSequence(state.position.sequence)
             return reply
+        }
+    }
+
+    /// The whole registry's document as it would have been at a moment.
+    func pastRegistry(_ query: LookupQuery, at text: String) async throws -> Reply {
+        let moment = try HistoryReader.moment(text, now: registry.now().time)
+        let filter = query.filter
+        return try await HistoryReader(registry: registry).answer { source in
+            let state = try StateReconstruction.at(try moment.resolve(in: source), in: source)
+            var json = JSONWriter(reservingCapacity: 65_536)
+            json.beginObject()
+            for name in state.store.serviceNames {
+                json.key(name.description)
+                json.beginArray()
+                for row in state.store.rows(of: name) where Self.matches(row, filter) { row.write(to: &json) }
+                json.endArray()
+            }
+            json.endObject()
+            var reply = Reply(json: json)
+            reply.noteSequence(state.position.sequence)
+            return reply
+        }
+    }
+
+    private func timelineReply(_ target: RequestTarget) async throws -> Reply {
+        let now = registry.now().time
+        let since = try target.parameter("since").map { try HistoryReader.moment($0, now: now) }
+        let until = try target.parameter("until").map { try HistoryReader.moment($0, now: now) }
+        guard let steps = Int(target.parameter("steps") ?? "100"), (1...EventTimeline.mostSteps).contains(steps) else {
+            throw ProblemDetails.badRequest("steps must be 1 to \(EventTimeline.mostSteps)")
+        }
+        return try await HistoryReader(registry: registry).answer { source in
+            let timeline = try EventTimeline(
+                of: source,
+                since: try since.map { try Self.time(of: $0, in: source, now: now) },
+                until: try until.map { try Self.time(of: $0, in: source, now: now) },
+                count: steps
+            )
+            var json = JSONWriter(reservingCapacity: 4_096)
+            timeline.write(to: &json)
+            return Reply(json: json)
+        }
+    }
+
+    /// A time may lie before the beginning; a sequence must be there.
+    private static func time(of moment: Moment, in source: AuditSource, now: Timestamp) throws -> Timestamp {
+        switch moment {
+        case .time(let time): time
+        case .now: now
+        case .sequence: try moment.resolve(in: source).time
         }
     }
 

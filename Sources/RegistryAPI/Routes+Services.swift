@@ -6,8 +6,9 @@ import RegistryModel
 
 extension RegistryRoutes {
     func addServices(to router: Router<Context>) {
-        on(router, .get, "/v1/registry", parameters: ["status"]) { request in
+        on(router, .get, "/v1/registry", parameters: ["status", "at"]) { request in
             let query = try LookupQuery(request.target, defaultStatus: .all)
+            if let moment = query.at { return try await pastRegistry(query, at: moment) }
             return try LookupDocument(registry: registry).registryReply(filter: query.filter)
         }
         on(router, .get, "/v1/services", parameters: ["limit", "after"]) { request in try list(request) }

@@ -15,7 +15,7 @@ struct MeshCommand: AsyncParsableCommand {
         version: ProductVersion.current,
         subcommands: [
             DevCommand.self, RunCommand.self, CurlCommand.self, TailCommand.self, StatusCommand.self,
-            DoctorCommand.self, WhyCommand.self,
+            DoctorCommand.self, WhyCommand.self, DashboardCommand.self,
         ]
     )
 }

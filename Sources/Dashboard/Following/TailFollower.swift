@@ -1,0 +1,66 @@
+import Mesh
+import Synchronization
+
+/// Follows the access logs of all sidecars here for one page.
+final class TailFollower: Sendable {
+    private struct State {
+        var following: Set<String> = []
+        /// Services that have a sidecar here.
+        var local: Set<String> = []
+        var isInstanceLocal = false
+    }
+
+    private let sidecars: SidecarFollower
+    private let filter: TailFilter
+    private let mailbox: TailMailbox
+    private let state = Mutex(State())
+
+    /// How often new sidecars are looked for.
+    private static let rescan = Duration.seconds(1)
+
+    init(sidecars: SidecarFollower, filter: TailFilter, mailbox: TailMailbox) {
+        self.sidecars = sidecars
+        self.filter = filter
+        self.mailbox = mailbox
+    }
+
+    /// Until the task is cancelled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            repeat {
+                for sidecar in unfollowed(await sidecars.answering()) {
+                    group.addTask { await self.follow(sidecar) }
+                }
+            } while await Task.pause(for: Self.rescan)
+            group.cancelAll()
+        }
+    }
+
+    private func unfollowed(_ answering: [SidecarFollower.Name]) -> [SidecarFollower.Name] {
+        state.withLock { state in
+            state.local = Set(answering.map(\.service))
+            state.isInstanceLocal = answering.contains { $0.service == filter.service && $0.id == filter.instance }
+            return answering.filter { state.following.insert($0.socket).inserted }
+        }
+    }
+
+    private func follow(_ sidecar: SidecarFollower.Name) async {
+        do {
+            try await SidecarCaller(address: "unix:\(sidecar.socket)")
+                .lines(SidecarCaller.Request(path: "/tail")) { line in self.take(line, of: sidecar) }
+        } catch {
+            // It has ended: looked for again with the next round.
+        }
+        _ = state.withLock { $0.following.remove(sidecar.socket) }
+    }
+
+    private func take(_ bytes: ArraySlice<UInt8>, of sidecar: SidecarFollower.Name) {
+        guard let line = TailLine(bytes) else { return }
+        if let skipped = line.skipped { return mailbox.skip(skipped) }
+        let (local, isInstanceLocal) = state.withLock { ($0.local, $0.isInstanceLocal) }
+        guard
+            filter.shows(line, of: (sidecar.service, sidecar.id), local: local, isInstanceLocal: isInstanceLocal)
+        else { return }
+        mailbox.put(Array(bytes))
+    }
+}
