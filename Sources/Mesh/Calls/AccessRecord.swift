@@ -7,6 +7,8 @@ struct TryRecord {
     /// A status, or what happened instead: `refused`, `timeout`, `reset`, …
     var result: TryResult
     var delivered: Bool?
+    /// From the call's beginning to this try's.
+    var at: TimeAmount
     var took: TimeAmount
     var connect: TimeAmount?
     var isReused: Bool
@@ -99,6 +101,7 @@ extension TryRecord {
         case .failed(let what): json.member("failed", what)
         }
         if let delivered { json.member("delivered", delivered ? "unknown" : "no") }
+        json.member("at_us", at.microseconds)
         json.member("duration_us", took.microseconds)
         if let connect { json.member("connect_us", connect.microseconds) }
         if isReused { json.member("reused", true) }

@@ -252,6 +252,7 @@ extension OutboundCall {
             instance: current?.key.id.description ?? "-",
             result: result,
             delivered: delivery.map { $0 == .unknown },
+            at: tryBegan - began,
             took: now - tryBegan,
             connect: connectTook,
             isReused: isReused,
