@@ -8,7 +8,10 @@ struct AccessLine: Sendable {
         var status: Int?
         var failed: String?
         var microseconds: Int64 = 0
+        var queueMicroseconds: Int64?
+        /// TCP and TLS together.
         var connectMicroseconds: Int64?
+        var tlsMicroseconds: Int64?
         /// From the call's beginning to the try's.
         var atMicroseconds: Int64 = 0
         var message: String?
@@ -32,6 +35,8 @@ struct AccessLine: Sendable {
     var error: String?
     var hint: String?
     var microseconds: Int64 = 0
+    var bodyMicroseconds: Int64?
+    var timeoutMilliseconds: Int64?
     var mostTries = 1
     var tries: [Try] = []
     var trace = ""
@@ -72,6 +77,8 @@ struct AccessLine: Sendable {
             case "error": error = try json.string()
             case "hint": hint = try json.string()
             case "duration_us": microseconds = try json.integer(as: Int64.self)
+            case "body_us": bodyMicroseconds = try json.integer(as: Int64.self)
+            case "timeout_ms": timeoutMilliseconds = try json.integer(as: Int64.self)
             case "max_tries": mostTries = try json.integer()
             case "tries": try json.array { (json) throws(RegistryModelError) in tries.append(try Try(from: &json)) }
             case "trace": trace = try json.string()
@@ -99,6 +106,8 @@ extension AccessLine.Try {
             case "failed": read.failed = try json.string()
             case "duration_us": read.microseconds = try json.integer(as: Int64.self)
             case "at_us": read.atMicroseconds = try json.integer(as: Int64.self)
+            case "queue_us": read.queueMicroseconds = try json.integer(as: Int64.self)
+            case "tls_us": read.tlsMicroseconds = try json.integer(as: Int64.self)
             case "connect_us": read.connectMicroseconds = try json.integer(as: Int64.self)
             case "message": read.message = try json.string()
             case "delivered": read.isUndelivered = try json.string() == "no"

@@ -34,7 +34,9 @@ struct TailQueryTests {
                     delivered: nil,
                     at: .zero,
                     took: took,
+                    queue: nil,
                     connect: nil,
+                    tls: nil,
                     isReused: true,
                     message: nil
                 )
@@ -43,6 +45,8 @@ struct TailQueryTests {
             received: 0,
             sent: 0,
             took: took,
+            body: nil,
+            timeout: .seconds(15),
             trace: trace,
             isMutualTLS: true,
             isTLS: true

@@ -132,7 +132,8 @@ final class DataPlane {
 
 /// What does not change while a sidecar runs.
 struct DataPlaneSettings: Sendable {
-    let service: ServiceName
+    /// As the access log names whoever calls: the service, or `user/ada`.
+    let caller: String
     let instance: InstanceID
     let zone: String
     let trustDomain: TrustDomain

@@ -12,7 +12,7 @@ struct EgressCall: PassageTerms {
     var timeout: TimeAmount { data.settings.mesh.timeout ?? CallRules.builtIn.timeout }
 
     var direction: AccessRecord.Direction { .outbound }
-    var from: String { data.settings.service.description }
+    var from: String { data.settings.caller }
     var to: String { host }
     var isMutualTLS: Bool { false }
 

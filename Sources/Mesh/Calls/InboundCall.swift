@@ -116,9 +116,13 @@ final class InboundPlane {
 }
 
 extension SPIFFEID {
+    var shortName: String { subject.shortName }
+}
+
+extension SPIFFEID.Subject {
     /// `photo-validator`, `user/ada`
     var shortName: String {
-        switch subject {
+        switch self {
         case .service(let name): name.description
         case .user(let login): "user/\(login)"
         }

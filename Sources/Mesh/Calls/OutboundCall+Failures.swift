@@ -254,7 +254,9 @@ extension OutboundCall {
             delivered: delivery.map { $0 == .unknown },
             at: tryBegan - began,
             took: now - tryBegan,
+            queue: queueTook,
             connect: connectTook,
+            tls: tlsTook,
             isReused: isReused,
             message: message
         )
@@ -285,7 +287,7 @@ extension OutboundCall {
         let record = AccessRecord(
             direction: .outbound,
             time: startedAt,
-            from: plane.settings.service.description,
+            from: plane.settings.caller,
             to: entry.service.description,
             method: head.block.text(head.method),
             path: plane.settings.paths.show(head.path(target)),
@@ -297,6 +299,8 @@ extension OutboundCall {
             received: received,
             sent: sent,
             took: now - began,
+            body: headAt.map { now - $0 },
+            timeout: rules.timeout,
             trace: trace.traceID,
             sequence: plane.table.sequence,
             usable: candidates?.usable,

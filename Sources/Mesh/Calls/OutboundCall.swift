@@ -38,7 +38,10 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     var current: RoutedInstance?
     var candidates: Candidates?
     var tryBegan: NIODeadline
+    var queueTook: TimeAmount?
     var connectTook: TimeAmount?
+    var tlsTook: TimeAmount?
+    var headAt: NIODeadline?
     var isReused = false
     var perTry: TimeAmount
     var received = 0
@@ -102,7 +105,9 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     private func send(to instance: RoutedInstance, now: NIODeadline) {
         current = instance
         tryBegan = now
+        queueTook = nil
         connectTook = nil
+        tlsTook = nil
         phase = .connecting
         let isRepeatable = isRepeatable(at: instance)
         perTry = rules.tryTimeout(isRepeatable: isRepeatable, triesDone: tries.count, remaining: deadline - now)
@@ -130,7 +135,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         let now = NIODeadline.now()
         self.exchange = exchange
         self.isReused = isReused
-        if !isReused { connectTook = now - tryBegan }
+        noteConnection(isReused ? nil : exchange.connectionTimes, now: now)
         phase = .awaitingHead
         arm(now: now)
         var added = AddedFields()
@@ -146,6 +151,14 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         if body.isEnded { exchange.sendEnd(trailers: body.trailers) }
         exchange.flush()
         writer.setReading(exchange.canTakeMore)
+    }
+
+    /// A connection may have been begun for another call, and have come to this one in the end.
+    private func noteConnection(_ times: ConnectionTimes?, now: NIODeadline) {
+        let waited = now - tryBegan
+        connectTook = times.map { min($0.total, waited) }
+        tlsTook = times?.tls.map { min($0, waited) }
+        queueTook = waited - (connectTook ?? .zero)
     }
 
     private func externalAuthority(_ instance: RoutedInstance) -> String {
@@ -196,6 +209,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         lastActivity = now
         if mayNeedAnotherTry(head), retry(after: head, now: now) { return }
         responseStatus = head.status
+        headAt = now
         phase = .streaming
         plane.wheel.clear(timer)
         settle(.answered(status: head.status, grpcStatus: head.block.number(.grpcStatus).map { Int($0) }), now: now)
@@ -290,7 +304,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
             status: status,
             error: error?.code,
             took: now - began,
-            tries: tries.count
+            tries: tries.count,
+            now: now
         )
         log(status: status, error, now: now)
     }

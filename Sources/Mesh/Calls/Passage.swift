@@ -38,6 +38,8 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
     private let began: NIODeadline
     private let startedAt: Timestamp
     private let deadline: NIODeadline
+    private let timeout: TimeAmount
+    private var headAt: NIODeadline?
 
     private var phase = Phase.connecting
     private(set) var exchange: (any UpstreamExchange)?
@@ -69,6 +71,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         began = now
         lastActivity = now
         startedAt = terms.data.now()
+        self.timeout = timeout
         deadline = now + timeout
     }
 
@@ -134,6 +137,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         status = head.status
         phase = .streaming
         lastActivity = .now()
+        headAt = lastActivity
         var head = head
         head.block.removeMeshFields()
         writer.write(head: head, adding: AddedFields())
@@ -204,7 +208,8 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         phase = .over
         waiting.removeAll()
         terms.data.wheel.clear(timer)
-        let took = NIODeadline.now() - began
+        let now = NIODeadline.now()
+        let took = now - began
         terms.data.log.append(
             AccessRecord(
                 direction: terms.direction,
@@ -221,6 +226,8 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
                 received: received,
                 sent: sent,
                 took: took,
+                body: headAt.map { now - $0 },
+                timeout: timeout,
                 trace: terms.trace,
                 isMutualTLS: terms.isMutualTLS,
                 isTLS: terms.isMutualTLS

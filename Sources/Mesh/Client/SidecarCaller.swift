@@ -22,6 +22,9 @@ public final class SidecarCaller: Sendable {
         public var headers: [(name: String, value: String)] = []
         public var body: [UInt8] = []
 
+        /// `OK`, as HTTP/1.1 says it of that status; empty where nothing is usual.
+        public var reason: String { String(describing: reasonPhrase(status)) }
+
         /// The first of this name, which is lower-case.
         public func header(_ name: String) -> String? {
             headers.first { $0.name.lowercased() == name }?.value

@@ -136,6 +136,9 @@ private final class ConnectionSetup {
     private let connector: Connector
     private let security: Connector.Security
     private let http2: Bool
+    private let began = NIODeadline.now()
+    /// When TCP was up.
+    fileprivate var connected: NIODeadline?
     private var completion: ((Result<Connected, ExchangeFailure>) -> Void)?
 
     init(
@@ -180,13 +183,22 @@ private final class ConnectionSetup {
             try connector.judge(channel, meant: meant, credentials: credentials)
         }
         let operations = channel.pipeline.syncOperations
+        let times = self.times
         if http2 {
-            finish(.success(.http2(try HTTP2ClientConnection(channel))))
+            finish(.success(.http2(try HTTP2ClientConnection(channel, times))))
         } else {
-            let handler = HTTP1ClientHandler()
+            let handler = HTTP1ClientHandler(times)
             try operations.addHandler(handler)
             finish(.success(.http1(handler)))
         }
+    }
+}
+
+extension ConnectionSetup {
+    private var times: ConnectionTimes {
+        let now = NIODeadline.now()
+        guard let connected, isSecured else { return ConnectionTimes(connect: now - began) }
+        return ConnectionTimes(connect: connected - began, tls: now - connected)
     }
 }
 
@@ -207,6 +219,7 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        setup.connected = .now()
         guard isSecured else { return end(context, nil) }
         let channel = context.channel
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [self] in

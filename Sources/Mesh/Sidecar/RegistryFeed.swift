@@ -22,7 +22,7 @@ actor RegistryFeed {
     }
 
     private let registry: RegistryAccess
-    private let own: ServiceName
+    private let own: ServiceName?
     private let path: String
     private let outputs: Outputs
     private var names: Set<ServiceName>
@@ -33,12 +33,12 @@ actor RegistryFeed {
     private var saving: Task<Void, Never>?
 
     /// - Parameters:
-    ///   - own: the service that this sidecar stands beside.
+    ///   - own: the service that this sidecar stands beside; nil where it stands beside none.
     ///   - path: of the file that keeps what was known last.
-    init(registry: RegistryAccess, own: ServiceName, path: String, outputs: Outputs) {
+    init(registry: RegistryAccess, own: ServiceName?, path: String, outputs: Outputs) {
         self.registry = registry
         self.own = own
-        names = [own]
+        names = Set([own].compactMap(\.self))
         self.path = path
         self.outputs = outputs
         known = LastKnownGood.load(from: path) ?? LastKnownGood()
@@ -54,7 +54,7 @@ actor RegistryFeed {
         let messages = known.messages
         guard !messages.isEmpty else { return }
         for message in messages { table.apply(message, sequence: known.sequence) }
-        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own])
+        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own].compactMap(\.self))
         outputs.table(table, names)
     }
 
@@ -66,7 +66,7 @@ actor RegistryFeed {
 
     /// What nobody calls any more.
     func remove(_ unused: [ServiceName]) {
-        let gone = names.intersection(unused).subtracting([own])
+        let gone = names.intersection(unused).subtracting([own].compactMap(\.self))
         guard !gone.isEmpty else { return }
         names.subtract(gone)
         for name in gone {
@@ -96,6 +96,7 @@ actor RegistryFeed {
 
     private func begin() {
         watch?.cancel()
+        guard !names.isEmpty else { return }
         let stream = WatchStream(
             address: registry.address,
             credentials: { [registry] in registry.credentials },

@@ -56,14 +56,15 @@ public final class Sidecar: Sendable {
         try PrivateFile.makeDirectory(configuration.runDirectory)
         let registry = RegistryAccess(configuration.registry)
         let identity = try WorkloadIdentity(
-            service: configuration.service,
+            subject: configuration.subject,
+            life: configuration.certificateLife,
             registry: registry,
             joinToken: configuration.joinToken,
             directory: configuration.stateDirectory + "/identity"
         )
         let svid = try await identity.obtain(now: WallClock.now())
         let (subscriptions, subscribe) = AsyncStream<ServiceName>.makeStream()
-        let log = AccessLog(path: configuration.stateDirectory + "/access.log")
+        let log = AccessLog(path: configuration.logPath ?? configuration.stateDirectory + "/access.log")
         let loops = try await SidecarLoops.make(configuration, trustDomain: svid.id.trustDomain, log: log) { name in
             subscribe.yield(name)
         }
@@ -74,7 +75,7 @@ public final class Sidecar: Sendable {
         let inbound = try await InboundListener.start(configuration, loops: loops)
         let feed = RegistryFeed(
             registry: registry,
-            own: configuration.service,
+            own: configuration.person == nil ? configuration.service : nil,
             path: configuration.stateDirectory + "/last-known-good.json",
             outputs: outputs(loops, condition, credentials)
         )

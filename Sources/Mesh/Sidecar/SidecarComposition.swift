@@ -67,7 +67,7 @@ extension DataPlaneSettings {
 
     init(_ configuration: SidecarConfiguration, trustDomain: TrustDomain) {
         self.init(
-            service: configuration.service,
+            caller: SPIFFEID(trustDomain: trustDomain, subject: configuration.subject).shortName,
             instance: configuration.instance,
             zone: configuration.zone,
             trustDomain: trustDomain,

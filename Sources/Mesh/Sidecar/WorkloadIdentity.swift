@@ -8,7 +8,8 @@ actor WorkloadIdentity {
     /// How long after a failed renewal it is tried again.
     private static let retry = Duration.seconds(30)
 
-    private let service: ServiceName
+    private let subject: SPIFFEID.Subject
+    private let life: Duration?
     private let registry: RegistryAccess
     private let joinToken: JoinToken?
     private let directory: String
@@ -19,12 +20,20 @@ actor WorkloadIdentity {
     private(set) var lastFailure: String?
 
     /// - Parameters:
+    ///   - life: of the certificates that a registry's socket gives; nil: the registry's own.
     ///   - registry: gets what connections to it need, now and with each renewal.
     ///   - joinToken: for the first certificate by a TLS door, and where the one there is isn't taken any more.
     ///   - directory: of this service's identity; made with mode 0700.
     /// - Throws: `storage`; a key file that holds no key.
-    init(service: ServiceName, registry: RegistryAccess, joinToken: JoinToken?, directory: String) throws {
-        self.service = service
+    init(
+        subject: SPIFFEID.Subject,
+        life: Duration? = nil,
+        registry: RegistryAccess,
+        joinToken: JoinToken?,
+        directory: String
+    ) throws {
+        self.subject = subject
+        self.life = life
         self.registry = registry
         self.joinToken = joinToken
         self.directory = directory
@@ -88,10 +97,10 @@ actor WorkloadIdentity {
     func renew() async throws -> X509SVID {
         do {
             let (svid, bundle) = try await registry.address.isTLS ? issuedByTLS() : issuedBySocket()
-            guard svid.id.subject == .service(service) else {
+            guard svid.id.subject == subject else {
                 throw IdentityError(
                     .malformedCertificate,
-                    "the registry's certificate is of \(svid.id), not of \(service)"
+                    "the registry's certificate is of \(svid.id), not of \(subject.shortName)"
                 )
             }
             try PrivateFile.write(try svid.pem, to: directory + "/certificate.pem")
@@ -110,10 +119,10 @@ actor WorkloadIdentity {
     /// On the registry's machine: the socket's own right.
     private func issuedBySocket() async throws -> (X509SVID, TrustBundle) {
         let request = try SVIDRequest.pem(signedBy: key)
-        let service = service
+        let (subject, life) = (subject, life)
         let (issued, authority) = try await registry.withConnection { connection in
             (
-                try await connection.issueCertificate(service: service, request: request),
+                try await connection.issueCertificate(for: subject, request: request, life: life),
                 try await connection.authority()
             )
         }
@@ -166,7 +175,7 @@ actor WorkloadIdentity {
         guard let joinToken else { throw noCertificate }
         return try await RegistryCredentials.joined(
             by: joinToken,
-            as: .service(service),
+            as: subject,
             at: registry.address,
             key: key
         )
@@ -175,8 +184,9 @@ actor WorkloadIdentity {
     private var noCertificate: RegistryClientError {
         RegistryClientError(
             .certificateRefused,
-            "\(service) has no certificate yet, and \(registry.address) gives one for a join token alone",
-            hint: "HMS_TOKEN=hms1.… hms-mesh run     an operator makes one: hms-reg token create --service \(service)"
+            "\(subject.shortName) has no certificate yet, and \(registry.address) gives one for a join token alone",
+            hint:
+                "HMS_TOKEN=hms1.… hms-mesh run     an operator makes one: hms-reg token create --service \(subject.shortName)"
         )
     }
 
