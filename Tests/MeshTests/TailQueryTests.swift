@@ -30,6 +30,8 @@ struct TailQueryTests {
             tries: tries.map {
                 TryRecord(
                     instance: "a",
+                    endpoint: nil,
+                    span: nil,
                     result: $0,
                     delivered: nil,
                     at: .zero,
@@ -48,6 +50,7 @@ struct TailQueryTests {
             body: nil,
             timeout: .seconds(15),
             trace: trace,
+            span: nil,
             isMutualTLS: true,
             isTLS: true
         )

@@ -4,6 +4,10 @@ import RegistryModel
 /// One try, as the access log tells it.
 struct TryRecord {
     var instance: String
+    /// Where that is; nil where none was picked.
+    var endpoint: Endpoint?
+    /// nil where no spans are kept.
+    var span: SpanID?
     /// A status, or what happened instead: `refused`, `timeout`, `reset`, …
     var result: TryResult
     var delivered: Bool?
@@ -50,6 +54,8 @@ struct AccessRecord {
     /// What the call had, until the response's head.
     var timeout: TimeAmount
     var trace: String
+    /// nil where no spans are kept.
+    var span: SpanPlace?
     /// Of the routing table; nil on the inbound side, which routes nothing.
     var sequence: SequenceNumber?
     var usable: Int?

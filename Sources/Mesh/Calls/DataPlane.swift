@@ -11,6 +11,8 @@ final class DataPlane {
     let connector: Connector
     let wheel: TimerWheel
     let log: AccessLog.Writer
+    /// nil where no spans are kept.
+    let spans: SpanExporter?
     let kept = KeptBytes()
     let now: @Sendable () -> Timestamp
     var generator = FastGenerator()
@@ -27,12 +29,14 @@ final class DataPlane {
         loop: any EventLoop,
         settings: DataPlaneSettings,
         log: AccessLog.Writer,
+        spans: SpanExporter?,
         clock: @escaping @Sendable () -> Timestamp,
         subscribe: @escaping @Sendable (ServiceName) -> Void
     ) {
         self.loop = loop
         self.settings = settings
         self.log = log
+        self.spans = spans
         self.subscribe = subscribe
         now = clock
         connector = Connector(loop: loop, clock: clock)
@@ -89,6 +93,20 @@ final class DataPlane {
     }
 
     var entries: some Collection<ServiceEntry> { services.values }
+
+    // MARK: What is told
+
+    /// Tells of a request that has ended.
+    func note(_ record: AccessRecord) {
+        log.append(record)
+        if record.span != nil { spans?.offer(record) }
+    }
+
+    /// A request's trace, and the span of ours that it gets.
+    func trace(_ head: RequestHead) -> (TraceContext, SpanID?) {
+        let trace = TraceContext(head, using: &generator, isTraced: spans != nil)
+        return (trace, spans != nil && trace.isSampled ? SpanID(using: &generator) : nil)
+    }
 
     // MARK: Connections
 

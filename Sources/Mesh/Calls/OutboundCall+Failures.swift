@@ -250,6 +250,8 @@ extension OutboundCall {
     func record(_ result: TryResult, delivery: Delivery?, message: String?, now: NIODeadline) -> TryRecord {
         TryRecord(
             instance: current?.key.id.description ?? "-",
+            endpoint: current?.endpoint,
+            span: trySpan,
             result: result,
             delivered: delivery.map { $0 == .unknown },
             at: tryBegan - began,
@@ -302,6 +304,7 @@ extension OutboundCall {
             body: headAt.map { now - $0 },
             timeout: rules.timeout,
             trace: trace.traceID,
+            span: span.map { SpanPlace(own: $0, parent: trace.parentSpan) },
             sequence: plane.table.sequence,
             usable: candidates?.usable,
             total: candidates?.total,
@@ -309,7 +312,7 @@ extension OutboundCall {
             isMutualTLS: !isExternal,
             isTLS: current?.externalURL?.hasPrefix("https:") ?? true
         )
-        plane.log.append(record)
+        plane.note(record)
     }
 }
 

@@ -25,6 +25,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     let began: NIODeadline
     let startedAt: Timestamp
     let trace: TraceContext
+    /// nil where no spans are kept of it.
+    let span: SpanID?
     let rules: CallRules
     let deadline: NIODeadline
     /// The deadline came with the request, and is not this sidecar's own.
@@ -38,6 +40,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     var current: RoutedInstance?
     var candidates: Candidates?
     var tryBegan: NIODeadline
+    var trySpan: SpanID?
     var queueTook: TimeAmount?
     var connectTook: TimeAmount?
     var tlsTook: TimeAmount?
@@ -67,7 +70,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         tryBegan = now
         lastActivity = now
         startedAt = plane.now()
-        trace = TraceContext(head, using: &plane.generator)
+        (trace, span) = plane.trace(head)
         let own = head.ownTimeout
         var rules = entry.rules.rules
         if let own { rules.timeout = own }
@@ -105,6 +108,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     private func send(to instance: RoutedInstance, now: NIODeadline) {
         current = instance
         tryBegan = now
+        trySpan = span == nil ? nil : SpanID(using: &plane.generator)
         queueTook = nil
         connectTook = nil
         tlsTook = nil
@@ -145,8 +149,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         } else {
             target.authority = externalAuthority(current)
         }
-        if let header = trace.header { added.add("traceparent", header) }
-        exchange.send(head: head, path: target, adding: added)
+        if let field = trace.field(span: trySpan) { added.add("traceparent", field) }
+        exchange.send(head: span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in body.parts { exchange.send(body: part) }
         if body.isEnded { exchange.sendEnd(trailers: body.trailers) }
         exchange.flush()

@@ -8,7 +8,11 @@ protocol PassageTerms {
     /// As the access log names both ends, and what lies between them.
     var from: String { get }
     var to: String { get }
-    var trace: String { get }
+    var trace: TraceContext { get }
+    /// nil where no spans are kept of it.
+    var span: SpanID? { get }
+    /// Goes on in place of the caller's; nil: as it came.
+    var traceField: String? { get }
     var isMutualTLS: Bool { get }
 
     /// - Parameter remaining: of the call's time.
@@ -18,6 +22,10 @@ protocol PassageTerms {
     func timedOut(delivered: Delivery) -> MeshError
     /// The last word of it, behind its line in the log.
     func ended(status: Int, _ error: MeshErrorCode?, took: TimeAmount)
+}
+
+extension PassageTerms {
+    var traceField: String? { trace.field(span: span) }
 }
 
 /// A request that is passed on once and never twice, streaming both ways: to the application beside this sidecar, or to a
@@ -89,7 +97,9 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         guard case .connecting = phase else { return exchange.cancel() }
         self.exchange = exchange
         phase = .awaitingHead
-        exchange.send(head: head, path: target, adding: terms.added(remaining: deadline - .now()))
+        var added = terms.added(remaining: deadline - .now())
+        if let field = terms.traceField { added.add("traceparent", field) }
+        exchange.send(head: terms.span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in waiting { exchange.send(body: part) }
         waiting.removeAll()
         if requestEnded { exchange.sendEnd(trailers: trailers) }
@@ -210,7 +220,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         terms.data.wheel.clear(timer)
         let now = NIODeadline.now()
         let took = now - began
-        terms.data.log.append(
+        terms.data.note(
             AccessRecord(
                 direction: terms.direction,
                 time: startedAt,
@@ -228,7 +238,8 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
                 took: took,
                 body: headAt.map { now - $0 },
                 timeout: timeout,
-                trace: terms.trace,
+                trace: terms.trace.traceID,
+                span: terms.span.map { SpanPlace(own: $0, parent: terms.trace.parentSpan) },
                 isMutualTLS: terms.isMutualTLS,
                 isTLS: terms.isMutualTLS
             )

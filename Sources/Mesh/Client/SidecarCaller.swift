@@ -176,24 +176,15 @@ private final class CallerExchange: ResponseSink {
     }
 
     func send(_ request: SidecarCaller.Request, over handler: HTTP1ClientHandler) {
-        var block = FieldBlock()
-        let start = UInt16(request.method.utf8.count)
-        block.bytes.writeString(request.method)
-        block.bytes.writeString(request.path)
-        let end = UInt16(clamping: block.bytes.readableBytes)
         guard request.path.utf8.count + request.method.utf8.count < HeadScanner.maximumHeadBytes else {
             return fail("the path is too long")
         }
-        if !request.headers.contains(where: { $0.name.lowercased() == "host" }) { block.append("host", "localhost") }
-        for (name, value) in request.headers { block.append(name, value) }
-        if !request.body.isEmpty { block.append("content-length", String(request.body.count), .contentLength) }
+        let hasHost = request.headers.contains { $0.name.lowercased() == "host" }
         let head = RequestHead(
-            block: block,
-            method: 0..<start,
-            target: start..<end,
-            framing: request.body.isEmpty ? .none : .length(UInt64(request.body.count)),
-            keepsAlive: true,
-            upgrades: false
+            method: request.method,
+            target: request.path,
+            fields: (hasHost ? [] : [("host", "localhost")]) + request.headers.map { ($0.name, $0.value) },
+            bodyBytes: request.body.count
         )
         handler.start(self)
         handler.send(head: head, path: RequestTarget(path: head.target), adding: AddedFields())

@@ -156,7 +156,8 @@ struct OutboundResolver: Sendable {
                 ).write(to: writer, isGRPC: head.isGRPC)
                 return nil
             }
-            let terms = EgressCall(data: plane, host: host, trace: head.block.value(.traceparent) ?? "")
+            let (trace, span) = plane.trace(head)
+            let terms = EgressCall(data: plane, host: host, trace: trace, span: span)
             let call = Passage(
                 terms,
                 over: plane.pool(for: .external(host: host, port: port, tls: false)),

@@ -31,6 +31,7 @@ public final class Sidecar: Sendable {
     private let inbound: InboundListener?
     private let admin: [AdminListener]
     private let log: AccessLog
+    private let spans: SpanExporter?
 
     /// `host:port` or `unix:PATH`: what the application gets as `HMS_MESH_ADDR`.
     public var outboundAddress: String { outbound.address }
@@ -65,7 +66,15 @@ public final class Sidecar: Sendable {
         let svid = try await identity.obtain(now: WallClock.now())
         let (subscriptions, subscribe) = AsyncStream<ServiceName>.makeStream()
         let log = AccessLog(path: configuration.logPath ?? configuration.stateDirectory + "/access.log")
-        let loops = try await SidecarLoops.make(configuration, trustDomain: svid.id.trustDomain, log: log) { name in
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
+        let spans = SpanExporter.make(configuration, loop: group.next())
+        let loops = try await SidecarLoops.make(
+            configuration,
+            trustDomain: svid.id.trustDomain,
+            log: log,
+            spans: spans,
+            group: group
+        ) { name in
             subscribe.yield(name)
         }
         let condition = SidecarCondition()
@@ -86,6 +95,7 @@ public final class Sidecar: Sendable {
             identity: identity,
             feed: feed,
             log: log,
+            spans: spans,
             outbound: outbound.address,
             inbound: inbound.map { "\(configuration.inboundHost):\($0.port)" } ?? "-"
         )
@@ -120,6 +130,7 @@ public final class Sidecar: Sendable {
             inbound: inbound,
             admin: admin,
             log: log,
+            spans: spans,
             adminSocket: socket,
             svid: svid
         )
@@ -138,6 +149,7 @@ public final class Sidecar: Sendable {
         inbound: InboundListener?,
         admin: [AdminListener],
         log: AccessLog,
+        spans: SpanExporter?,
         adminSocket: String,
         svid: X509SVID
     ) {
@@ -153,6 +165,7 @@ public final class Sidecar: Sendable {
         self.inbound = inbound
         self.admin = admin
         self.log = log
+        self.spans = spans
         self.adminSocket = adminSocket
         trustDomain = svid.id.trustDomain
         renewsIn = max(.zero, svid.renewAfter.since(WallClock.now()))
@@ -194,6 +207,7 @@ public final class Sidecar: Sendable {
             group.addTask { await self.sweep() }
             group.addTask { await self.probe() }
             if let registrar { group.addTask { await registrar.run() } }
+            if let spans { group.addTask { await spans.run() } }
             await group.waitForAll()
         }
     }
@@ -287,6 +301,7 @@ public final class Sidecar: Sendable {
             state.data.log.flush()
         }
         await log.close()
+        await spans?.finish()
         try? await loops.group.shutdownGracefully()
     }
 }

@@ -66,6 +66,8 @@ public struct SidecarConfiguration: Sendable {
     public var threads = 1
     /// Metrics and health alone, for scrapers.
     public var adminListen: (host: String, port: Int)?
+    /// Where spans of its requests go; nil: none are kept.
+    public var tracing: TracingConfiguration?
     /// As `/metrics` tells it.
     public var programVersion = ""
     /// How long requests under way may take once it stops.

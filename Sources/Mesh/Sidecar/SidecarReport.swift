@@ -31,6 +31,8 @@ struct SidecarReport: Sendable {
     var startedAt: Timestamp
     var now: Timestamp
     var lostLogLines: UInt64
+    /// Requests whose spans were sent, and were not; nil where none are kept.
+    var spans: (exported: UInt64, dropped: UInt64)?
     var loops: [Loop]
 
     func json() -> [UInt8] {
@@ -261,6 +263,15 @@ struct SidecarReport: Sendable {
             "Lines of the access log that were not written.",
             Int(clamping: lostLogLines)
         )
+        if let spans {
+            page.metric(
+                "hms_mesh_traced_requests_total",
+                "counter",
+                "Requests whose spans the collector got, or did not."
+            )
+            page.sample("hms_mesh_traced_requests_total", [("result", "exported")], String(spans.exported))
+            page.sample("hms_mesh_traced_requests_total", [("result", "dropped")], String(spans.dropped))
+        }
         return page.text
     }
 }

@@ -12,6 +12,7 @@ struct SidecarReporter: Sendable {
     let identity: WorkloadIdentity
     let feed: RegistryFeed
     let log: AccessLog
+    let spans: SpanExporter?
     let outbound: String
     let inbound: String
     let startedAt = WallClock.now()
@@ -46,6 +47,7 @@ struct SidecarReporter: Sendable {
             startedAt: startedAt,
             now: WallClock.now(),
             lostLogLines: log.lostLines,
+            spans: spans?.counts,
             loops: try await loops.map { $0.report(now: .now()) }
         )
     }

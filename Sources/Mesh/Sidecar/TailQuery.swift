@@ -144,7 +144,7 @@ extension TailQuery {
     public var target: String {
         var parts: [String] = []
         func add(_ name: String, _ value: String?) {
-            if let value { parts.append("\(name)=\(Self.encoded(value))") }
+            if let value { parts.append("\(name)=\(PercentCoding.encoded(value))") }
         }
         add("service", service)
         add("from", from)
@@ -164,7 +164,7 @@ extension TailQuery {
         self.init()
         for part in query.split(separator: "&") {
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard pair.count == 2, let value = Self.decoded(pair[1]) else {
+            guard pair.count == 2, let value = PercentCoding.decoded(pair[1]) else {
                 throw Malformed(message: "\(part) is no NAME=VALUE")
             }
             try read(String(pair[0]), value)
@@ -199,36 +199,5 @@ extension TailQuery {
             linesPerSecond = number
         default: throw Malformed(message: "there is no \(name)")
         }
-    }
-
-    /// All but unreserved characters (RFC 3986 §2.3) as percent and two digits; a slash stays, for people's eyes.
-    private static func encoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"), UInt8(ascii: "/"):
-                bytes.append(byte)
-            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xf)]]
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func decoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            let pair = rest.prefix(2)
-            guard pair.count == 2, let value = UInt8(Substring(pair), radix: 16) else { return nil }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 }

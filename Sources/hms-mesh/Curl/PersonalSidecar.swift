@@ -63,6 +63,8 @@ struct PersonalSidecar: Sendable {
         configuration.person = login
         configuration.certificateLife = address.isTLS ? nil : certificateLife
         configuration.isDevelopment = true
+        configuration.programVersion = ProductVersion.current
+        configuration.tracing = try TracingConfiguration(environment: Environment.variable)
         configuration.outbound = .unix(path: folder + "/out.sock")
         let logs = "\(user.state)/sidecars/\(label)/\(login)"
         try PrivateFile.makeDirectory(logs)
