@@ -11,6 +11,8 @@ final class AdminExchange: RequestSink {
     private let loop: any EventLoop
     private var tail: Int?
     private var skipped = 0
+    /// Whoever asked has gone.
+    private var isOver = false
 
     init(_ head: RequestHead, _ writer: any ResponseWriter, _ answers: AdminListener.Answers, loop: any EventLoop) {
         let target = head.block.text(head.target)
@@ -24,6 +26,30 @@ final class AdminExchange: RequestSink {
 
     func start() {
         guard isGet else { return answer(405, "text/plain", Array("only GET is answered here\n".utf8)) }
+        guard let admit = answers.admit else { return answer() }
+        guard RemoteAdmin.paths.contains(String(path)) else {
+            return refuse(RemoteAdmin.Refused(status: 404, message: "from elsewhere there are /tail and /metrics"))
+        }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let target = query.isEmpty ? String(path) : "\(path)?\(query)"
+        let promise = loop.makePromise(of: Void.self)
+        promise.completeWithTask { try await admit(target) }
+        promise.futureResult.whenComplete { result in
+            switch result {
+            case .success: bound.value.answer()
+            case .failure(let error):
+                let refused = error as? RemoteAdmin.Refused
+                bound.value.refuse(refused ?? RemoteAdmin.Refused(status: 500, message: "\(error)"))
+            }
+        }
+    }
+
+    func refuse(_ refused: RemoteAdmin.Refused) {
+        answer(refused.status, "text/plain", Array((refused.message + "\n").utf8))
+    }
+
+    private func answer() {
+        guard !isOver else { return }
         switch path {
         case "/status": compute("application/json") { try await $0.status() }
         case "/metrics": compute("text/plain; version=0.0.4") { Array(try await $0.metrics().utf8) }
@@ -121,5 +147,6 @@ final class AdminExchange: RequestSink {
     func callerGone() {
         if let tail { answers.log?.remove(tail) }
         tail = nil
+        isOver = true
     }
 }

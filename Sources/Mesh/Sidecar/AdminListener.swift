@@ -14,6 +14,8 @@ struct AdminListener: Sendable {
         var isHealthy: @Sendable () async -> Bool
         /// nil: no tail at this door.
         var log: AccessLog?
+        /// Asked before anything is answered to somebody from elsewhere; nil: whoever reaches this door may ask.
+        var admit: (@Sendable (_ target: String) async throws(RemoteAdmin.Refused) -> Void)?
     }
 
     static func start(
@@ -57,4 +59,9 @@ struct AdminListener: Sendable {
                 }
             }
     }
+}
+
+extension AdminListener.Answers {
+    /// Of a door where nobody is answered.
+    static let none = Self(status: { [] }, metrics: { "" }, isHealthy: { false }, log: nil)
 }

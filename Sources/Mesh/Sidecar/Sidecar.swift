@@ -107,6 +107,12 @@ public final class Sidecar: Sendable {
                 try await AdminListener.start(host: host, port: port, answers: reporter.answers, group: loops.group)
             )
         }
+        let remote = RemoteAdmin(
+            answers: reporter.answers,
+            registry: registry,
+            instance: InstanceKey(service: configuration.service, id: configuration.instance)
+        )
+        loops.onEach { $0.remoteAdmin = remote }
         let registrar = try inbound.map { inbound in
             Registrar(
                 registry: registry,

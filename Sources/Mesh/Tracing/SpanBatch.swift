@@ -1,3 +1,4 @@
+import NIOCore
 import RegistryModel
 
 /// Requests as OpenTelemetry spans, in the JSON form of OTLP 1.x (`ExportTraceServiceRequest`): one for each call, one for

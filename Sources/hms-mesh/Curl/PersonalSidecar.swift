@@ -100,7 +100,8 @@ struct PersonalSidecar: Sendable {
         try PrivateFile.write(try credentials.bundle.pem, to: directory + "/bundle.pem")
     }
 
-    private static var login: Login {
+    /// The person at this terminal.
+    static var login: Login {
         get throws {
             let name = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "uid-\(geteuid())"
             do {

@@ -37,7 +37,7 @@ struct StatusCommand: AsyncParsableCommand {
         guard watch else { return output.write(try await text(output)) }
         let signals = StopSignals()
         // What is drawn is whole: it ends between two pictures.
-        Task { exit(128 + (await signals.received())) }
+        Task { Glibc.exit(128 + (await signals.received())) }
         while !Task.isCancelled, !Output.isReaderGone {
             await draw(output)
             try? await Task.sleep(for: Self.interval)

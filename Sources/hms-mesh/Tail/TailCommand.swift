@@ -17,6 +17,7 @@ struct TailCommand: AsyncParsableCommand {
               hms-mesh tail --status 5xx --slow 200ms
               hms-mesh tail --status refused,timeout      tries that ended so
               hms-mesh tail --tree --path /validate
+              hms-mesh tail --remote --service identity-check
             """
     )
 
@@ -25,9 +26,21 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "Show each request over all its hops, as a tree.")
     var tree = false
 
+    @Flag(help: "Those of --service wherever they are, found through the registry: for operators, and on its record.")
+    var remote = false
+
+    @Option(help: ArgumentHelp("https://HOST:PORT or unix:PATH, for --remote.", valueName: "address"))
+    var registry: String?
+
     @OptionGroup var printing: OutputOptions
 
+    mutating func validate() throws {
+        if remote, filters.service == nil { throw ValidationError("--remote needs --service: whose sidecars?") }
+        if registry != nil, !remote { throw ValidationError("--registry goes with --remote") }
+    }
+
     func run() async throws {
+        if remote { return try await runRemote() }
         guard SidecarSockets.directory() != nil else {
             throw CommandError("neither XDG_RUNTIME_DIR nor HOME says where sidecars are", exitCode: .unreachable)
         }
@@ -35,6 +48,20 @@ struct TailCommand: AsyncParsableCommand {
         let printer = TailPrinter(form, filters.query, isJSON: printing.json, printing.output)
         printer.endsOnSignal()
         await LocalTail(query: filters.query, printer: printer).run()
+    }
+
+    private func runRemote() async throws {
+        guard let name = filters.service else { return }
+        let output = printing.output
+        let printer = TailPrinter(tree ? .tree : .lines, filters.query, isJSON: printing.json, output)
+        printer.endsOnSignal()
+        try await RemoteTail(
+            service: try ServiceName(name),
+            registry: registry,
+            query: filters.query,
+            printer: printer,
+            output: output
+        ).run()
     }
 }
 
