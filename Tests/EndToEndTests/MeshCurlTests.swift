@@ -40,14 +40,12 @@ struct MeshCurlTests {
             #expect(!left.contains { $0.hasPrefix("curl-") }, "\(left)")
 
             let list = try await fleet.registry.reg("cert", "list", "--json").output
-            let certificates = try JSONValue(parsing: Array(list.utf8))
-            let own = certificates["certificates"]?.elements.first {
-                $0["spiffeId"]?.text?.hasSuffix("/user/\(login)") == true
-            }
-            let end = try #require(own?["notAfter"]?.text)
-            let left24 = try #require(ISO8601DateFormatter().date(from: String(end.prefix(19)) + "Z"))
-                .timeIntervalSinceNow
-            #expect((3_000...3_600).contains(left24), "\(end)")
+            let certificates = try JSONValue(parsing: Array(list.utf8)).elements
+            let own = certificates.first { $0["spiffe_id"]?.text?.hasSuffix("/user/\(login)") == true }
+            let end = try #require(own?["not_after"]?.text)
+            let date = try #require(ISO8601DateFormatter().date(from: String(end.prefix(19)) + "Z"))
+            let secondsLeft = date.timeIntervalSinceNow
+            #expect((3_000...3_600).contains(secondsLeft), "\(end)")
         }
     }
 
@@ -68,10 +66,12 @@ struct MeshCurlTests {
             )
             #expect(first.errors.contains(" of 15s"))
 
+            // Calls that go well fill the retry budget.
+            _ = try await mesh(fleet, ["curl", "--as", "passport-office", "identity-check", "/x", "-n", "100"])
             try await bad.program.end(by: SIGKILL)
             let load = try await mesh(
                 fleet,
-                ["curl", "--as", "passport-office", "identity-check", "/x", "-n", "300", "-c", "8"]
+                ["curl", "--as", "passport-office", "identity-check", "/x", "-n", "300", "-c", "2"]
             )
             #expect(load.exitCode == 0, "\(load.errors)")
             #expect(load.errors.contains("succeeded 100.00%"))

@@ -56,8 +56,8 @@ struct TailTests {
 
                 """
         )
-        let narrow = TailColumns(Self.output, width: 90).lines(line, source).split(separator: "\n")
-        #expect(narrow.allSatisfy { $0.count == 90 && $0.hasSuffix("POST /…") })
+        let narrow = TailColumns(Self.output, width: 92).lines(line, source).split(separator: "\n")
+        #expect(narrow.allSatisfy { $0.count == 92 && $0.hasSuffix("POST /v…") })
     }
 
     @Test("the mesh's own errors, and calls that leave the mesh, are explained below")
@@ -117,6 +117,21 @@ struct TailTests {
             let json = try JSONValue(parsing: Array(tree.json().utf8))
             #expect(json["calls"]?.elements.map { $0["parent"] } == [.null, .number(0), .number(1), .number(0)])
         }
+    }
+
+    @Test("each try that came to a sidecar is part of its call, and a further one is not")
+    func tries() throws {
+        let call = Self.hop(
+            try Self.line("a", "b", at: "12.400", Self.tried("1", 503) + "," + Self.tried("1", at: 5_000)),
+            "a",
+            "1"
+        )
+        let arrivals = try ["12.401", "12.406", "12.407"].map { time in
+            Self.hop(try Self.line("a", "b", at: time, direction: "inbound"), "b", "1")
+        }
+        let tree = TraceTree(arrivals + [call])
+        #expect(tree.nodes.map(\.inside.count) == [2, 0])
+        #expect(tree.roots == [0, 1])
     }
 
     @Test("what came in from elsewhere is a call of its own, and those made for it stand below it")

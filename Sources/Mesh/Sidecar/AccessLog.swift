@@ -11,6 +11,8 @@ final class AccessLog: Sendable {
     /// Lines wait this long at most until they are written together.
     private static let gathering = TimeAmount.milliseconds(100)
     private static let gatheredBytes = 64 * 1_024
+    /// Each costs a look at every line.
+    static let mostTails = 16
     /// Bytes that may wait for the disk.
     private static let backlog = 16 * 1_024 * 1_024
 
@@ -43,8 +45,11 @@ final class AccessLog: Sendable {
     var lostLines: UInt64 { state.withLock { $0.lost } }
 
     /// Hands on what the tail asks for as it comes, until ``remove(_:)``.
-    func add(_ tail: AccessLogTail) -> Int {
+    ///
+    /// - Returns: nil where ``mostTails`` look on already.
+    func add(_ tail: AccessLogTail) -> Int? {
         tails.withLock { tails in
+            guard tails.byNumber.count < Self.mostTails else { return nil }
             tails.last += 1
             tails.byNumber[tails.last] = tail
             tailsVersion.add(1, ordering: .relaxed)

@@ -102,6 +102,15 @@ final class AdminExchange: RequestSink {
         } catch {
             return answer(400, "text/plain", Array((error.message + "\n").utf8))
         }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        tail = log.add(
+            AccessLogTail(query: wanted) { lines, skipped in
+                bound.eventLoop.execute { bound.value.show(lines, skipped) }
+            }
+        )
+        guard tail != nil else {
+            return answer(503, "text/plain", Array("\(AccessLog.mostTails) look on here already\n".utf8))
+        }
         var block = FieldBlock()
         block.append("content-type", "application/x-ndjson", .contentType)
         writer.write(
@@ -109,12 +118,6 @@ final class AdminExchange: RequestSink {
             adding: AddedFields()
         )
         writer.flush()
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        tail = log.add(
-            AccessLogTail(query: wanted) { lines, skipped in
-                bound.eventLoop.execute { bound.value.show(lines, skipped) }
-            }
-        )
     }
 
     private func show(_ lines: ByteBuffer, _ skippedBefore: Int) {

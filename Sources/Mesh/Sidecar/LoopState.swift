@@ -122,7 +122,8 @@ final class LoopState {
         for connection in connections.values {
             let isLapsed = if case .success(let peer) = connection.peer { peer.leaf.endsAt < data.now() } else { true }
             if isLapsed || now - connection.since > InboundConnection.longest {
-                connection.finish()
+                // A tail has no end of its own: whoever goes on must be admitted anew.
+                if connection.isAdmin { connection.channel.close(promise: nil) } else { connection.finish() }
             } else if let http1 = connection.http1, http1.awaitsHead, now - http1.waitingSince > .seconds(75) {
                 connection.channel.close(promise: nil)
             }

@@ -48,7 +48,7 @@ struct LocalTail: Sendable {
     private func follow(_ socket: String) async {
         do {
             let caller = try SidecarCaller(address: "unix:\(socket)")
-            let status = try await SidecarStatus.of(socket)
+            guard let status = await SidecarStatus.promptly(of: socket) else { return watched.ended(socket) }
             let source = TailSource(service: status.service, id: status.id)
             var query = query
             query.knownCallers = watched.services

@@ -6,8 +6,8 @@ import Terminal
 struct TraceTree {
     struct Node {
         let hop: TraceForest.Hop
-        /// Of the sidecar that took it: what of the time passed there.
-        var inside: TraceForest.Hop?
+        /// Of the sidecars that its tries came to: what of the time passed there.
+        var inside: [TraceForest.Hop] = []
         var children: [Int] = []
         var parent: Int?
     }
@@ -35,10 +35,11 @@ struct TraceTree {
     private mutating func place(_ hop: TraceForest.Hop) {
         let match = nodes.indices.filter { index in
             let node = nodes[index]
-            return node.inside == nil && node.hop.line.isOutbound && node.hop.line.from == hop.line.from
-                && node.hop.reached(hop.source) && node.hop.spans(hop.begin, Self.slack)
+            let told = node.inside.count { $0.source == hop.source }
+            return node.hop.line.isOutbound && node.hop.line.from == hop.line.from
+                && told < node.hop.triesReaching(hop.source) && node.hop.spans(hop.begin, Self.slack)
         }.min { abs(nodes[$0].hop.begin - hop.begin) < abs(nodes[$1].hop.begin - hop.begin) }
-        if let match { nodes[match].inside = hop } else { nodes.append(Node(hop: hop)) }
+        if let match { nodes[match].inside.append(hop) } else { nodes.append(Node(hop: hop)) }
     }
 
     /// The last call that had begun before, and reached the instance whose sidecar sent this one.
@@ -129,10 +130,10 @@ struct TraceTree {
             json.member("sidecar", node.hop.source.description)
             json.key("line")
             json.write(raw: node.hop.document)
-            if let inside = node.inside {
-                json.key("inside")
-                json.write(raw: inside.document)
-            }
+            json.key("inside")
+            json.beginArray()
+            for hop in node.inside { json.write(raw: hop.document) }
+            json.endArray()
             json.endObject()
         }
         json.endArray()
@@ -154,8 +155,13 @@ extension TraceForest.Hop {
 
     /// Whether the sidecar of that instance got it.
     fileprivate func reached(_ instance: TailSource) -> Bool {
-        guard line.to == instance.service else { return false }
-        return line.isOutbound ? line.tries.contains { $0.instance == instance.id } : source == instance
+        triesReaching(instance) > 0
+    }
+
+    /// How often the sidecar of that instance got it.
+    fileprivate func triesReaching(_ instance: TailSource) -> Int {
+        guard line.to == instance.service else { return 0 }
+        return line.isOutbound ? line.tries.count { $0.instance == instance.id } : source == instance ? 1 : 0
     }
 
     fileprivate func spans(_ moment: Int64, _ slack: Int64) -> Bool {
