@@ -39,8 +39,17 @@ struct MeshCurlTests {
             let left = try FileManager.default.contentsOfDirectory(atPath: fleet.directory + "/mine/hms")
             #expect(!left.contains { $0.hasPrefix("curl-") }, "\(left)")
 
+            // The next one goes by the same certificate.
+            let again = try await Program.run(
+                "hms-mesh",
+                ["curl", "identity-check", "/again"],
+                environment: environment,
+                in: fleet.directory
+            )
+            #expect(again.exitCode == 0, "\(again.errors)")
             let list = try await fleet.registry.reg("cert", "list", "--json").output
             let certificates = try JSONValue(parsing: Array(list.utf8)).elements
+            #expect(certificates.count { $0["spiffe_id"]?.text?.contains("/user/") == true } == 1)
             let own = certificates.first { $0["spiffe_id"]?.text?.hasSuffix("/user/\(login)") == true }
             let end = try #require(own?["not_after"]?.text)
             let date = try #require(ISO8601DateFormatter().date(from: String(end.prefix(19)) + "Z"))
@@ -65,6 +74,9 @@ struct MeshCurlTests {
                     && first.errors.contains("  wait ")
             )
             #expect(first.errors.contains(" of 15s"))
+            let typo = try await mesh(fleet, ["curl", "--as", "passport-office", "identity-chek", "/x"])
+            #expect(typo.exitCode == 1)
+            #expect(typo.errors.contains("did you mean identity-check?"), "\(typo.errors)")
 
             // Calls that go well fill the retry budget.
             _ = try await mesh(fleet, ["curl", "--as", "passport-office", "identity-check", "/x", "-n", "100"])

@@ -178,6 +178,7 @@ final class ServiceEntry {
     /// The registry, or the last known view, has said something of this name.
     private(set) var isSettled = false
     var lastUsed: NIODeadline
+    var recent = RecentCalls()
     /// Names near this one, where the registry knows none of it.
     var nearest: [String] = []
     private var waiting: [OutboundCall] = []

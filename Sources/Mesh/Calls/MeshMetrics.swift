@@ -15,7 +15,6 @@ struct MeshMetrics: Sendable {
         var retries: UInt64 = 0
         var buckets = [UInt64](repeating: 0, count: MeshMetrics.bounds.count + 1)
         var nanoseconds: UInt64 = 0
-        fileprivate(set) var recent = RecentCalls()
 
         mutating func record(status: Int, error: MeshErrorCode?, took: TimeAmount) {
             byClass[status == 499 ? 0 : min(5, max(0, status / 100))] += 1
@@ -42,21 +41,8 @@ struct MeshMetrics: Sendable {
     private(set) var outbound: [ServiceName: Series] = [:]
     private(set) var inbound = Series()
 
-    mutating func record(
-        service: ServiceName,
-        status: Int,
-        error: MeshErrorCode?,
-        took: TimeAmount,
-        tries: Int,
-        now: NIODeadline
-    ) {
+    mutating func record(service: ServiceName, status: Int, error: MeshErrorCode?, took: TimeAmount, tries: Int) {
         outbound[service, default: Series()].record(status: status, error: error, took: took)
-        outbound[service]?.recent.record(
-            isSuccess: status < 500 && error == nil,
-            isRetried: tries > 1,
-            took: took,
-            now: now
-        )
         if tries > 1 { outbound[service]?.retries += UInt64(tries - 1) }
     }
 

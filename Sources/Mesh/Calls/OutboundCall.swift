@@ -308,7 +308,12 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
             status: status,
             error: error?.code,
             took: now - began,
-            tries: tries.count,
+            tries: tries.count
+        )
+        entry.recent.record(
+            isSuccess: status < 500 && error == nil,
+            isRetried: tries.count > 1,
+            took: now - began,
             now: now
         )
         log(status: status, error, now: now)

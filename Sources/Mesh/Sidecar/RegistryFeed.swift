@@ -9,6 +9,8 @@ actor RegistryFeed {
     /// Names that are asked for together are watched together.
     private static let gathering = Duration.milliseconds(2)
     private static let saveDelay = Duration.seconds(1)
+    /// How long names to offer may take to come.
+    private static let nearestPatience = Duration.seconds(1)
 
     struct Outputs: Sendable {
         var table: @Sendable (RoutingTable, Set<ServiceName>) -> Void
@@ -155,17 +157,21 @@ actor RegistryFeed {
         table.apply(message, sequence: message.sequence ?? table.sequence)
         known.sequence = table.sequence
         guard let service = message.service else { return }
-        outputs.table(table, [service])
-        if service != own, let routes = table.routes(of: service), !routes.isKnown {
-            Task { await askNearest(service) }
-        }
         scheduleSave()
+        guard service != own, let routes = table.routes(of: service), !routes.isKnown else {
+            return outputs.table(table, [service])
+        }
+        // Calls that wait for the name hear with its absence what else may have been meant.
+        Task {
+            await askNearest(service)
+            outputs.table(table, [service])
+        }
     }
 
     /// What the registry offers instead of a name that it does not know.
     private func askNearest(_ service: ServiceName) async {
         do {
-            _ = try await registry.withConnection { try await $0.lookup(service) }
+            _ = try await registry.withConnection(timeout: Self.nearestPatience) { try await $0.lookup(service) }
         } catch let error as RegistryClientError where error.code == .unknownService {
             outputs.nearest(service, error.nearest)
         } catch {

@@ -57,7 +57,7 @@ extension LoopState {
     func report(now: NIODeadline) -> SidecarReport.Loop {
         SidecarReport.Loop(
             metrics: data.metrics,
-            recent: data.metrics.outbound.mapValues { $0.recent.summary(now: now) },
+            recent: Dictionary(data.entries.map { ($0.service, $0.recent.summary(now: now)) }) { $1 },
             upstreams: data.entries.map { ($0.upstream.snapshot(now: now), $0.rules) },
             connections: connectionCount,
             inFlight: inbound.inFlight,

@@ -22,11 +22,16 @@ final class CollectorClient: Sendable {
     /// - Returns: the answer's status; nil where there was none in time.
     func post(_ body: [UInt8], timeout: TimeAmount) async -> Int? {
         let promise = loop.makePromise(of: Int.self)
-        loop.execute { [self] in
-            let post = CollectorPost(head, ByteBuffer(bytes: body), promise)
-            post.start(over: pool.value, timeout: timeout, loop)
+        return await withTaskCancellationHandler {
+            loop.execute { [self] in
+                let post = CollectorPost(head, ByteBuffer(bytes: body), promise)
+                post.start(over: pool.value, timeout: timeout, loop)
+            }
+            return try? await promise.futureResult.get()
+        } onCancel: {
+            // Whoever is answered first is answered; what comes later is nobody's.
+            promise.fail(CancellationError())
         }
-        return try? await promise.futureResult.get()
     }
 
     func close() {

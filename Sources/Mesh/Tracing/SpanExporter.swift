@@ -57,18 +57,21 @@ final class SpanExporter: Sendable {
         }
         await sending.value
         limit.cancel()
+        collector.close()
+        state.withLock { state in
+            state.dropped += UInt64(state.queue.count)
+            state.queue.removeAll()
+        }
     }
 
     private func sendAll() async {
-        var records = take()
-        while !records.isEmpty, !Task.isCancelled {
+        while !Task.isCancelled {
+            let records = take()
+            guard !records.isEmpty else { return }
             let isSent = await send(batch.json(records))
             let count = UInt64(records.count)
             state.withLock { if isSent { $0.exported += count } else { $0.dropped += count } }
-            records = take()
         }
-        let left = UInt64(records.count)
-        if left > 0 { state.withLock { $0.dropped += left } }
     }
 
     private func take() -> [AccessRecord] {

@@ -9,13 +9,15 @@ import Terminal
 
 /// A sidecar in this very process, which only calls, as the person at the terminal: for a command that finds no other one.
 ///
-/// At the registry's socket its certificate is good for an hour, and lives no longer than the command; at a TLS door it is the
-/// one that `hms-reg login` got. Sockets and key lie in a folder of this user's alone that goes with the command.
+/// At the registry's socket its certificate is good for an hour, and kept for the next command; at a TLS door it is the one
+/// that `hms-reg login` got. Sockets lie in a folder of this user's alone that goes with the command.
 struct PersonalSidecar: Sendable {
     private static let certificateLife = Duration.seconds(3_600)
     /// As its calls are told in the access log, behind the person's name.
     private static let label = "hms-mesh-curl"
     private static let folderPrefix = "curl-"
+    /// A kept certificate with less left than this is replaced.
+    private static let leastLeft = Duration.seconds(600)
 
     private let sidecar: Sidecar
     private let keeping: Task<Void, Never>
@@ -70,8 +72,11 @@ struct PersonalSidecar: Sendable {
         try PrivateFile.makeDirectory(logs)
         configuration.logPath = logs + "/access.log"
         try PrivateFile.makeDirectory(folder + "/identity")
-        if address.isTLS { try takeLogin(at: address, into: folder + "/identity") }
+        let identity = folder + "/identity"
+        let kept = IdentityStore(for: address, name: label, environment: Environment.variable)
+        if address.isTLS { try takeLogin(at: address, into: identity) } else { try await take(kept, address, identity) }
         let sidecar = try await Sidecar.start(configuration) { _ in }
+        if !address.isTLS { keep(identity, in: kept) }
         return PersonalSidecar(
             sidecar: sidecar,
             keeping: Task { await sidecar.run() },
@@ -95,9 +100,43 @@ struct PersonalSidecar: Sendable {
                 exitCode: .notAllowed
             )
         }
+        try write(identity, credentials.bundle, to: directory)
+    }
+
+    /// What the last command kept, where it is good for a while yet and of the authority that the registry has now.
+    private static func take(_ kept: IdentityStore, _ address: RegistryAddress, _ directory: String) async throws {
+        guard let credentials = try? kept.load(), let identity = credentials.identity,
+            identity.svid.notAfter.since(WallClock.now()) > leastLeft
+        else { return }
+        let bundle = try await RegistryConnection.withConnection(to: address) { try await $0.authority().bundle }
+        guard try TrustBundle(pem: bundle) == credentials.bundle else { return }
+        try write(identity, credentials.bundle, to: directory)
+    }
+
+    /// For the next command; without it that one gets a certificate of its own.
+    private static func keep(_ directory: String, in kept: IdentityStore) {
+        guard let key = try? PrivateFile.read(directory + "/key.pem"), let key = try? WorkloadKey(pem: key),
+            let text = try? PrivateFile.read(directory + "/certificate.pem"), let svid = try? X509SVID(pem: text),
+            let bundle = try? PrivateFile.read(directory + "/bundle.pem"), let bundle = try? TrustBundle(pem: bundle)
+        else { return }
+        try? kept.store(
+            RegistryCredentials(
+                bundle: bundle,
+                trustDomain: svid.id.trustDomain,
+                identity: RegistryCredentials.Identity(svid: svid, key: key)
+            )
+        )
+    }
+
+    /// In the form in which a sidecar keeps its own.
+    private static func write(
+        _ identity: RegistryCredentials.Identity,
+        _ bundle: TrustBundle,
+        to directory: String
+    ) throws {
         try PrivateFile.write(identity.key.pem, to: directory + "/key.pem")
         try PrivateFile.write(try identity.svid.pem, to: directory + "/certificate.pem")
-        try PrivateFile.write(try credentials.bundle.pem, to: directory + "/bundle.pem")
+        try PrivateFile.write(try bundle.pem, to: directory + "/bundle.pem")
     }
 
     /// The person at this terminal.
