@@ -42,6 +42,8 @@ struct MeshTailTests {
             #expect(all.output.contains("GET /nowhere"))
             #expect(!some.output.contains("GET /here"))
             #expect(some.output.contains("└ unknown-service: "))
+            #expect(try await caller.call("example.org").status == 403)
+            try await eventually("the refusal") { all.output.contains("└ egress-denied: example.org:80") }
             // Told once, although both sidecars have a line of it.
             #expect(all.output.components(separatedBy: "GET /here").count == 2)
 

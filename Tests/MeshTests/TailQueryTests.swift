@@ -1,5 +1,6 @@
 import NIOCore
 import RegistryModel
+import TestSupport
 import Testing
 
 @testable import Mesh
@@ -131,6 +132,20 @@ struct TailQueryTests {
         #expect(try TailQuery(query: all.target.dropFirst("/tail?".count)) == all)
         #expect(TailQuery().target == "/tail")
         #expect(try TailQuery(query: "") == TailQuery())
+    }
+
+    @Test("so many look on at a sidecar and no more; whoever leaves makes room")
+    func mostTails() async throws {
+        try await withTemporaryDirectory { directory in
+            let log = AccessLog(path: directory + "/access.log")
+            let tail = AccessLogTail(query: TailQuery()) { _, _ in }
+            let numbers = (0..<AccessLog.mostTails).compactMap { _ in log.add(tail) }
+            #expect(numbers.count == AccessLog.mostTails)
+            #expect(log.add(tail) == nil)
+            log.remove(numbers[3])
+            #expect(log.add(tail) != nil)
+            await log.close()
+        }
     }
 
     @Test(
