@@ -174,7 +174,10 @@ let targets: [Target] = [
     .testTarget(name: "SupervisionTests", dependencies: ["Supervision", "RegistryModel", "TestSupport"]),
     .testTarget(
         name: "MeshCommandTests",
-        dependencies: ["hms-mesh", "Identity", "RegistryClient", "RegistryModel", "Terminal", "TestSupport"]
+        dependencies: [
+            "hms-mesh", "Identity", "Mesh", "RegistryClient", "RegistryModel", "Terminal", "TestSupport",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ]
     ),
     .testTarget(name: "TerminalTests", dependencies: ["Terminal"]),
     .testTarget(name: "RegistryClientTests", dependencies: ["RegistryClient", "RegistryModel", "TestSupport"]),

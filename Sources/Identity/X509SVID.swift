@@ -42,10 +42,10 @@ public struct X509SVID: Sendable, Equatable {
         Timestamp(leaf.notValidAfter)
     }
 
-    /// When to renew it: a third of its life is over.
+    /// When to renew it: a third of its life is over, which begins when it was made, not at its backdated `notBefore`.
     public var renewAfter: Timestamp {
-        let life = leaf.notValidAfter.timeIntervalSince(leaf.notValidBefore)
-        return Timestamp(leaf.notValidBefore.addingTimeInterval(life / 3))
+        let issuedAt = leaf.issuedAt
+        return issuedAt.advanced(by: notAfter.since(issuedAt) / 3)
     }
 
     /// Whether the issuer signed the leaf, and one of the roots the issuer. Dates and names are not looked at.

@@ -12,6 +12,8 @@ public enum Command: Sendable {
     case setPolicy(ServiceName, MeshPolicy)
     case removePolicy(ServiceName)
     case addExternal(Instance)
+    /// Somebody wants to look on at an instance's requests: by a certificate that must be an operator's.
+    case observe(InstanceKey, serial: String, target: String, at: Timestamp)
     case overrideGuard(GuardOverride)
     /// A certificate that was signed, and goes to whoever asked once this is on record.
     case issueCertificate(CertificateRecord, CertificateGrounds)
@@ -39,7 +41,7 @@ public enum Command: Sendable {
         case .issueCertificate, .revoke, .revokeToken, .report, .drain, .deregister, .removeService, .removePolicy,
             .overrideGuard,
             .markUnhealthy,
-            .markProtected, .expire, .record:
+            .markProtected, .expire, .record, .observe:
             true
         }
     }

@@ -5,7 +5,9 @@ extension Command {
     fileprivate var instanceKey: InstanceKey? {
         switch self {
         case .register(let registration): registration.instance.key
-        case .report(let key, _, _, _, _), .drain(let key, _), .deregister(let key, _): key
+        case .report(let key, _, _, _, _), .drain(let key, _), .deregister(let key, _),
+            .observe(let key, _, _, _):
+            key
         default: nil
         }
     }
@@ -167,6 +169,29 @@ extension CommandHandler {
     func checkOwner<Store: RecordStore>(of command: Command, _ lineage: String, _ store: Store) throws {
         guard let key = command.instanceKey, let instance = try store.instance(key) else { return }
         guard instance.keyLineage == lineage else { throw RegistryError.notYours(key) }
+    }
+
+    /// Whether a certificate's bearer may look on at an instance's requests, which goes on record.
+    func observe<Store: RecordStore>(
+        _ key: InstanceKey,
+        _ serial: String,
+        _ target: String,
+        _ now: Timestamp,
+        _ store: Store
+    ) throws -> Decision {
+        _ = try existing(key, nil, in: store)
+        guard let certificate = try store.certificate(serial), certificate.notAfter > now,
+            try store.revocation(.serial(serial)) == nil
+        else { throw RegistryError(.notAllowed, "no valid certificate \(serial.prefix(64)) is on record") }
+        guard certificate.role == .operator else {
+            throw RegistryError(
+                .notAllowed,
+                "only an operator may look on at the requests of \(key), and \(certificate.spiffeID) is none",
+                hint: "an operator makes one: hms-reg token create --role operator"
+            )
+        }
+        let record = TailRecord(key: key, spiffeID: certificate.spiffeID, serial: serial, target: target)
+        return Decision(events: [.sidecarTailed(record)], reply: .done)
     }
 
     /// Of one certificate: it must be on record, and is denied until its own end. So is everything of its line, or whoever

@@ -42,6 +42,8 @@ struct CommandHandler: Sendable {
             return try removePolicy(of: name, store)
         case .addExternal(let instance):
             return try addExternal(instance, sequence, store)
+        case .observe(let key, let serial, let target, let now):
+            return try observe(key, serial, target, now, store)
         case .issueCertificate(let certificate, let grounds):
             return try issue(certificate, grounds, store)
         case .createToken(let token):

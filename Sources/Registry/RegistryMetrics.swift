@@ -20,6 +20,7 @@ public final class RegistryMetrics: Sendable {
         case checkpointed
         case registryRestored
         case snapshotTaken
+        case sidecarTailed
         /// The registry's own life: starts, stops, seals, guard, clock.
         case registry
 
@@ -40,6 +41,7 @@ public final class RegistryMetrics: Sendable {
             case .checkpointed: "checkpointed"
             case .registryRestored: "registry_restored"
             case .snapshotTaken: "snapshot_taken"
+            case .sidecarTailed: "sidecar_tailed"
             case .registry: "registry"
             }
         }
@@ -80,6 +82,7 @@ public final class RegistryMetrics: Sendable {
         case .checkpointed: .checkpointed
         case .registryRestored: .registryRestored
         case .snapshotTaken: .snapshotTaken
+        case .sidecarTailed: .sidecarTailed
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
             .protectionEnded, .guardOverridden, .unknown:
             .registry

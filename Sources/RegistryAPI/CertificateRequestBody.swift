@@ -3,7 +3,7 @@ import NIOCore
 import RegistryModel
 import X509
 
-/// `{"service"|"user": NAME, "csr": PEM, "role"?, "rejoin"?: {"certificate": PEM, "proof": base64url}}`, checked.
+/// `{"service"|"user": NAME, "csr": PEM, "role"?, "lifeMs"?, "rejoin"?: {"certificate": PEM, "proof": base64url}}`, checked.
 struct CertificateRequestBody: Sendable {
     /// Proof of a lapsed certificate's key.
     struct Rejoin: Sendable {
@@ -16,22 +16,29 @@ struct CertificateRequestBody: Sendable {
     /// The request as it came: what a proof is over.
     var pem: String
     var role: PersonRole?
+    /// Shorter than ``CertificateAuthority/leafLife``; nil: that.
+    var life: Duration?
     var rejoin: Rejoin?
 
-    private static let members = ["service", "user", "csr", "role", "rejoin"]
+    private static let members = ["service", "user", "csr", "role", "lifeMs", "rejoin"]
+    /// In which a certificate can be got and used at all.
+    private static let shortestLife = Duration.seconds(60)
 
     init(_ body: ByteBuffer) throws {
         var text: [String: String] = [:]
         var lapsed: [String: String]?
+        var life: Duration?
         try RequestBody.parse(body) { (reader) throws(RegistryModelError) in
             try reader.object { (reader, key) throws(RegistryModelError) in
                 switch key {
                 case "service", "user", "csr", "role": text[key] = try reader.string()
+                case "lifeMs": life = .milliseconds(try reader.integer(as: Int64.self))
                 case "rejoin": lapsed = try Self.texts(&reader, ["certificate", "proof"])
                 default: throw Registration.unknownMember(key, among: Self.members)
                 }
             }
         }
+        self.life = life
         guard let csr = text["csr"] else { throw RegistryModelError(.missingField, "csr is missing: PEM of a request") }
         pem = csr
         request = try SVIDRequest(pem: csr)
@@ -39,6 +46,9 @@ struct CertificateRequestBody: Sendable {
         case (let service?, nil): subject = .service(try ServiceName(service))
         case (nil, let user?): subject = .user(try Login(user))
         default: throw RegistryModelError(.missingField, "service or user is due, one of them")
+        }
+        if let life, life < Self.shortestLife || life > CertificateAuthority.leafLife {
+            throw RegistryModelError(.invalidField, "lifeMs is a minute to a day")
         }
         if let name = text["role"] {
             guard let role = PersonRole(name), case .user = subject else {

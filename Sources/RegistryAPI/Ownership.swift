@@ -22,7 +22,7 @@ struct Ownership: Sendable {
             registration.instance.keyLineage = lineage
             registration.instance.tlsCert = peer.certificate?.fingerprint ?? ""
             return .owned(.register(registration), lineage: lineage)
-        case .drain(let key, _), .deregister(let key, _):
+        case .drain(let key, _), .deregister(let key, _), .observe(let key, _, _, _):
             try check(key.service, service)
             return .owned(command, lineage: lineage)
         default: throw .notAllowed("a service may look up, watch and keep its own instances, and no more")

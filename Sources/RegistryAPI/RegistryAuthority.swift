@@ -83,16 +83,19 @@ final class RegistryAuthority: Sendable {
 
     /// Signs somebody's key, and answers once that is on record: no certificate is ever out without.
     ///
-    /// - Parameter predecessor: the certificate that it renews or follows, whose lineage goes on.
+    /// - Parameters:
+    ///   - life: nil: as long as certificates are good for.
+    ///   - predecessor: the certificate that it renews or follows, whose lineage goes on.
     func issue(
         _ subject: SPIFFEID.Subject,
         role: PersonRole? = nil,
+        life: Duration? = nil,
         for request: SVIDRequest,
         on grounds: CertificateGrounds,
         following predecessor: CertificateRecord? = nil,
         _ submit: (Command) async throws -> CommandOutcome
     ) async throws -> (svid: X509SVID, outcome: CommandOutcome) {
-        let svid = try sign(subject, request, registry.now().time)
+        let svid = try sign(subject, request, life, registry.now().time)
         var record = CertificateRecord(
             serial: svid.serial,
             spiffeID: svid.id.description,
@@ -123,12 +126,18 @@ final class RegistryAuthority: Sendable {
     private func sign(
         _ subject: SPIFFEID.Subject,
         _ request: SVIDRequest,
+        _ life: Duration?,
         _ now: Timestamp
     ) throws(IdentityError) -> X509SVID {
         let authority = authority.withLock { $0 }
         let id = SPIFFEID(trustDomain: authority.trustDomain, subject: subject)
         try request.check(askedNamesAgainst: id)
-        return try authority.issue(id, for: request.publicKey, now: now)
+        return try authority.issue(
+            id,
+            for: request.publicKey,
+            now: now,
+            life: life ?? CertificateAuthority.leafLife
+        )
     }
 
     // MARK: Changing hands

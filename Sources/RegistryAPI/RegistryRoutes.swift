@@ -110,6 +110,7 @@ struct RegistryRoutes: Sendable {
             (["v1", "services"], "GET"), (["v1", "registry"], "GET"), (["v1", "services", "*"], "GET, DELETE"),
             (["v1", "services", "*", "instances", "*"], "GET, PUT, DELETE"),
             (["v1", "services", "*", "instances", "*", "drain"], "POST"),
+            (["v1", "services", "*", "instances", "*", "observers"], "POST"),
             (["v1", "services", "*", "policy"], "GET, PUT, DELETE"), (["v1", "instances"], "POST"),
             (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
             (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),

@@ -17,6 +17,17 @@ extension RegistryRoutes {
             let command = Command.drain(key, ifMatch: try request.ifMatch())
             return ReplyDocuments.health(key, try await request.submit(command, to: registry))
         }
+        on(router, .post, path + "/observers", for: .owners) { request in
+            let key = try request.instanceKey()
+            let observer = try ObserverRequestBody(try await request.body())
+            let command = Command.observe(
+                key,
+                serial: observer.serial,
+                target: observer.target,
+                at: registry.now().time
+            )
+            return ReplyDocuments.done(try await request.submit(command, to: registry))
+        }
     }
 
     /// The instance's own JSON, with how long ago it last beat.

@@ -86,6 +86,7 @@ extension RegistryRoutes {
         let (svid, outcome) = try await authority.issue(
             body.subject,
             role: role,
+            life: body.life,
             for: body.request,
             on: grounds,
             following: predecessor

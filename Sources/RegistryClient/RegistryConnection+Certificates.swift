@@ -119,11 +119,13 @@ extension RegistryConnection {
     ///   - request: PEM of a certificate signing request.
     ///   - grounds: by what right; left out, by the connection's own certificate or socket.
     ///   - role: of a person, for an operator who issues it.
+    ///   - life: shorter than the registry's own; nil: that.
     public func issueCertificate(
         for subject: SPIFFEID.Subject,
         request: String,
         on grounds: IssuingGrounds = .connection,
-        role: PersonRole? = nil
+        role: PersonRole? = nil,
+        life: Duration? = nil
     ) async throws(RegistryClientError) -> IssuedCertificate {
         var headers: [(name: String, value: String)] = []
         var json = JSONWriter()
@@ -134,6 +136,7 @@ extension RegistryConnection {
         }
         json.member("csr", request)
         if let role { json.member("role", role.description) }
+        if let life { json.member("lifeMs", life.milliseconds) }
         switch grounds {
         case .connection: break
         case .token(let token): headers.append(("authorization", "Bearer \(token.text)"))

@@ -97,6 +97,19 @@ extension RegistryConnection {
         try await send(.POST, Self.path(of: key) + "/drain").sequence
     }
 
+    /// Asks whether somebody may look on at an instance's requests, and puts on record that he does.
+    ///
+    /// - Throws: `not-allowed` where he is no operator.
+    @discardableResult
+    public func report(_ observer: ObserverReport) async throws(RegistryClientError) -> SequenceNumber {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("serial", observer.serial)
+        json.member("target", observer.target)
+        json.endObject()
+        return try await send(.POST, Self.path(of: observer.instance) + "/observers", body: json.bytes).sequence
+    }
+
     public func deregister(_ key: InstanceKey) async throws(RegistryClientError) -> SequenceNumber {
         try await send(.DELETE, Self.path(of: key)).sequence
     }

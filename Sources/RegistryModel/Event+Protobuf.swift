@@ -221,6 +221,16 @@ extension EventKind {
         case .checkpointed(let record): .checkpointed(record.message)
         case .registryRestored(let record): .registryRestored(record.message)
         case .snapshotTaken(let record): .snapshotTaken(record.message)
+        case .sidecarTailed(let record):
+            .sidecarTailed(
+                .with {
+                    $0.service = record.key.service.description
+                    $0.id = record.key.id.description
+                    $0.spiffeID = record.spiffeID
+                    $0.serial = record.serial
+                    $0.target = record.target
+                }
+            )
         case .unknown: nil
         }
     }
@@ -305,6 +315,15 @@ extension EventKind {
         case .checkpointed(let it): self = .checkpointed(try CheckpointRecord(it))
         case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
         case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
+        case .sidecarTailed(let it):
+            self = .sidecarTailed(
+                TailRecord(
+                    key: try InstanceKey(it.service, it.id),
+                    spiffeID: it.spiffeID,
+                    serial: it.serial,
+                    target: it.target
+                )
+            )
         case nil: self = .unknown
         }
     }

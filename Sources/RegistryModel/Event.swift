@@ -65,6 +65,8 @@ public enum EventKind: Sendable, Equatable {
     case checkpointed(CheckpointRecord)
     case registryRestored(RestoreRecord)
     case snapshotTaken(SnapshotRecord)
+    /// Somebody looked on at an instance's requests, from elsewhere.
+    case sidecarTailed(TailRecord)
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }
@@ -92,6 +94,23 @@ public struct HealthChange: Sendable, Equatable {
         self.to = to
         self.cause = cause
         self.detail = detail
+    }
+}
+
+/// Who looked on at the requests of an instance, through its sidecar.
+public struct TailRecord: Sendable, Equatable {
+    public var key: InstanceKey
+    /// The observer, and the certificate that proved it.
+    public var spiffeID: String
+    public var serial: String
+    /// What was asked for: `/tail?service=identity-check`.
+    public var target: String
+
+    public init(key: InstanceKey, spiffeID: String, serial: String, target: String) {
+        self.key = key
+        self.spiffeID = spiffeID
+        self.serial = serial
+        self.target = target
     }
 }
 

@@ -55,6 +55,7 @@ public struct EventSummary: Sendable {
         case .checkpointed: ("checkpointed", nil, nil)
         case .registryRestored: ("registry_restored", nil, nil)
         case .snapshotTaken: ("snapshot_taken", nil, nil)
+        case .sidecarTailed(let record): ("sidecar_tailed", record.key.service, record.key)
         case .unknown: ("unknown", nil, nil)
         }
     }
@@ -91,6 +92,8 @@ public struct EventSummary: Sendable {
             case .serial(let serial): return "certificate \(serial) revoked"
             case .service: return "certificates before \(revocation.before.utcText) revoked"
             }
+        case .sidecarTailed(let record):
+            return "\(record.spiffeID) looked on at its requests (certificate \(record.serial)): \(record.target)"
         default: return registryText
         }
     }

@@ -41,6 +41,15 @@ public enum HumanText {
         return parts[first...].prefix(2).filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }.joined()
     }
 
+    /// `99.95%`, rounded down: all is said of nothing less.
+    public static func percent(_ share: Double, digits: Int) -> String {
+        let scale = digits <= 0 ? 1 : (1...digits).reduce(Int64(1)) { scale, _ in scale * 10 }
+        let scaled = Int64((min(max(share, 0), 1) * 100 * Double(scale) + 1e-9).rounded(.down))
+        guard digits > 0 else { return "\(scaled)%" }
+        let rest = String(scaled % scale)
+        return "\(scaled / scale)." + String(repeating: "0", count: digits - rest.count) + rest + "%"
+    }
+
     /// One decimal below ten, none above: `0.4`, `9.7`, `412`
     public static func rounded(_ value: Double) -> String {
         guard value.isFinite, abs(value) < 9e15 else { return "-" }
@@ -52,7 +61,9 @@ public enum HumanText {
         "\(count(value)) \(noun)\(value == 1 ? "" : "s")"
     }
 
-    private static func tenths(_ value: Double) -> String {
+    /// `41.2`
+    public static func tenths(_ value: Double) -> String {
+        guard value.isFinite, abs(value) < 9e15 else { return "-" }
         let tenths = Int64((value * 10).rounded())
         return "\(tenths / 10).\(abs(tenths % 10))"
     }

@@ -47,6 +47,15 @@ public struct Output: Sendable {
     public static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
     public static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
+    /// Columns of the terminal that stdout is; nil where it is none.
+    public static var outputWidth: Int? { width(of: STDOUT_FILENO) }
+
+    /// Whether stdout is a pipe that nobody reads any more.
+    public static var isReaderGone: Bool {
+        var stdout = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        return poll(&stdout, 1, 0) > 0 && stdout.revents & Int16(POLLERR) != 0
+    }
+
     /// Columns of the terminal behind a descriptor; nil where it is none.
     static func width(of descriptor: Int32) -> Int? {
         guard isatty(descriptor) == 1 else { return nil }

@@ -1,3 +1,4 @@
+import Mesh
 import RegistryModel
 
 /// A line of a sidecar's access log, read back.
@@ -7,7 +8,12 @@ struct AccessLine: Sendable {
         var status: Int?
         var failed: String?
         var microseconds: Int64 = 0
+        var queueMicroseconds: Int64?
+        /// TCP and TLS together.
         var connectMicroseconds: Int64?
+        var tlsMicroseconds: Int64?
+        /// From the call's beginning to the try's.
+        var atMicroseconds: Int64 = 0
         var message: String?
         /// It was not sent, and may be tried again whatever it was.
         var isUndelivered = false
@@ -29,6 +35,8 @@ struct AccessLine: Sendable {
     var error: String?
     var hint: String?
     var microseconds: Int64 = 0
+    var bodyMicroseconds: Int64?
+    var timeoutMilliseconds: Int64?
     var mostTries = 1
     var tries: [Try] = []
     var trace = ""
@@ -69,6 +77,8 @@ struct AccessLine: Sendable {
             case "error": error = try json.string()
             case "hint": hint = try json.string()
             case "duration_us": microseconds = try json.integer(as: Int64.self)
+            case "body_us": bodyMicroseconds = try json.integer(as: Int64.self)
+            case "timeout_ms": timeoutMilliseconds = try json.integer(as: Int64.self)
             case "max_tries": mostTries = try json.integer()
             case "tries": try json.array { (json) throws(RegistryModelError) in tries.append(try Try(from: &json)) }
             case "trace": trace = try json.string()
@@ -95,6 +105,9 @@ extension AccessLine.Try {
             case "status": read.status = try json.integer()
             case "failed": read.failed = try json.string()
             case "duration_us": read.microseconds = try json.integer(as: Int64.self)
+            case "at_us": read.atMicroseconds = try json.integer(as: Int64.self)
+            case "queue_us": read.queueMicroseconds = try json.integer(as: Int64.self)
+            case "tls_us": read.tlsMicroseconds = try json.integer(as: Int64.self)
             case "connect_us": read.connectMicroseconds = try json.integer(as: Int64.self)
             case "message": read.message = try json.string()
             case "delivered": read.isUndelivered = try json.string() == "no"
@@ -119,17 +132,34 @@ extension AccessLine.LeftOut {
     }
 }
 
+extension AccessLine: TailSubject {
+    var isOutbound: Bool { direction == "outbound" }
+    var tookMicroseconds: Int64 { microseconds }
+
+    func hasTry(_ isIt: (Int?, String?) -> Bool) -> Bool {
+        tries.contains { isIt($0.status, $0.failed) }
+    }
+}
+
 /// Cuts a stream of bytes into lines.
 struct LineCutter {
+    /// Far above what a sidecar writes: a longer line is no line of its, and is passed over.
+    static let longest = 1_024 * 1_024
+
     private var rest: [UInt8] = []
+    private var isTooLong = false
 
     mutating func take(_ bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
         rest += bytes
         var begin = 0
         while let end = rest[begin...].firstIndex(of: UInt8(ascii: "\n")) {
-            body(rest[begin..<end])
+            if !isTooLong { body(rest[begin..<end]) }
+            isTooLong = false
             begin = end + 1
         }
         rest.removeFirst(begin)
+        guard rest.count > Self.longest else { return }
+        rest.removeAll()
+        isTooLong = true
     }
 }

@@ -82,6 +82,15 @@ struct LaunchPlan: Sendable {
         configuration.drainTime = isDevelopment ? .seconds(5) : .seconds(30)
         configuration.threads = options.threads
         configuration.programVersion = ProductVersion.current
+        do throws(SidecarError) {
+            configuration.tracing = try TracingConfiguration { environment[$0] }
+        } catch {
+            throw CommandError(
+                error.message,
+                hint: "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
+                exitCode: .usage
+            )
+        }
         try Self.place(&configuration, manifest, options, port: port, isDevelopment: isDevelopment)
         self.configuration = configuration
     }

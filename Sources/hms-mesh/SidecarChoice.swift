@@ -24,40 +24,64 @@ struct SidecarChoice: Sendable {
     var outbound: String
     /// nil where only an address is known.
     var admin: String?
+    /// Whom the called ones will see; nil where it can't be asked.
+    var spiffeID: String?
 
     /// - Parameter service: `--as`.
-    /// - Throws: exit code 3 where there is none.
+    /// - Throws: ``NoSidecar`` where there is none; exit code 3 where none is of that name.
     static func find(as service: String?) async throws -> SidecarChoice {
         if let service { return try await named(service) }
         if let address = Environment.variable("HMS_MESH_ADDR"), !address.isEmpty {
-            return SidecarChoice(service: "-", outbound: address, admin: nil)
+            for socket in SidecarSockets.all() {
+                if let status = await SidecarStatus.promptly(of: socket), status.outbound == address {
+                    return SidecarChoice(status, socket)
+                }
+            }
+            return SidecarChoice(service: "-", outbound: address)
         }
         if let near = SidecarFile.nearest() {
-            return SidecarChoice(service: near.service, outbound: near.outbound, admin: near.admin)
+            let status = await SidecarStatus.promptly(of: near.admin)
+            return SidecarChoice(
+                service: near.service,
+                outbound: near.outbound,
+                admin: near.admin,
+                spiffeID: status?.spiffeID
+            )
         }
         for socket in SidecarSockets.all() {
-            if let status = try? await SidecarStatus.of(socket) {
-                return SidecarChoice(service: status.service, outbound: status.outbound, admin: socket)
-            }
+            if let status = await SidecarStatus.promptly(of: socket) { return SidecarChoice(status, socket) }
         }
-        throw CommandError(
-            "No sidecar runs here: calls need one",
-            reasons: [
-                "looked for HMS_MESH_ADDR, .hms/*/sidecar.json here and above, \(SidecarSockets.directory() ?? "-")/sidecar-*.sock"
-            ],
-            hint: "in a service's folder: hms-mesh dev",
-            exitCode: .unreachable
-        )
+        throw NoSidecar()
     }
 
     private static func named(_ service: String) async throws -> SidecarChoice {
         for socket in SidecarSockets.all() {
-            guard let status = try? await SidecarStatus.of(socket), status.service == service else { continue }
-            return SidecarChoice(service: service, outbound: status.outbound, admin: socket)
+            guard let status = await SidecarStatus.promptly(of: socket), status.service == service else { continue }
+            return SidecarChoice(status, socket)
         }
         throw CommandError(
             "No sidecar of \(service) runs on this machine as this user",
             hint: "which there are: hms-mesh status",
+            exitCode: .unreachable
+        )
+    }
+}
+
+extension SidecarChoice {
+    fileprivate init(_ status: SidecarStatus, _ socket: String) {
+        self.init(service: status.service, outbound: status.outbound, admin: socket, spiffeID: status.spiffeID)
+    }
+}
+
+/// Nobody of this user's runs a sidecar on this machine.
+struct NoSidecar: Error {
+    var commandError: CommandError {
+        CommandError(
+            "No sidecar runs here, and no registry that could make one possible: calls need one",
+            reasons: [
+                "looked for HMS_MESH_ADDR, .hms/*/sidecar.json here and above, \(SidecarSockets.directory() ?? "-")/sidecar-*.sock"
+            ],
+            hint: "in a service's folder: hms-mesh dev",
             exitCode: .unreachable
         )
     }

@@ -94,7 +94,7 @@ struct DevTests {
             #expect(verbose.exitCode == 0)
             #expect(verbose.output == "hello")
             #expect(verbose.errors.contains("try 1/3"))
-            #expect(verbose.errors.contains("  200  "))
+            #expect(verbose.errors.contains("  200 OK  "))
 
             let unknown = try await folder.mesh(["curl", "photo-validatr", "/"])
             #expect(unknown.exitCode == 1)

@@ -156,7 +156,7 @@ struct MeshJoiningTests {
             let access = RegistryAccess(try tls.address)
             let token = try JoinToken(try await token(for: "billing", tls.daemon))
             let identity = try WorkloadIdentity(
-                service: service,
+                subject: .service(service),
                 registry: access,
                 joinToken: token,
                 directory: directory + "/identity"
@@ -169,7 +169,7 @@ struct MeshJoiningTests {
 
             // The token is used up: what is kept does by itself.
             let restarted = try WorkloadIdentity(
-                service: service,
+                subject: .service(service),
                 registry: access,
                 joinToken: nil,
                 directory: directory + "/identity"
@@ -208,7 +208,7 @@ struct MeshJoiningTests {
             try PrivateFile.write(try lapsed.svid.pem, to: identity + "/certificate.pem")
             try PrivateFile.write(try tls.authority().bundle.pem, to: identity + "/bundle.pem")
             let workload = try WorkloadIdentity(
-                service: try ServiceName("billing"),
+                subject: .service(try ServiceName("billing")),
                 registry: RegistryAccess(address),
                 joinToken: nil,
                 directory: identity

@@ -27,7 +27,9 @@ final class TestApplication: Sendable {
         var method: String
         var path: String
         var headers: [(name: String, value: String)]
-        var bodyBytes: Int
+        var body: [UInt8]
+
+        var bodyBytes: Int { body.count }
 
         func values(_ name: String) -> [String] {
             headers.filter { $0.name.lowercased() == name }.map(\.value)
@@ -156,7 +158,7 @@ private final class ApplicationHandler: ChannelInboundHandler {
                 method: head.method.rawValue,
                 path: head.uri,
                 headers: head.headers.map { ($0.name, $0.value) },
-                bodyBytes: body.readableBytes
+                body: Array(body.readableBytesView)
             )
             act(context, head, state.behavior(for: request))
         }

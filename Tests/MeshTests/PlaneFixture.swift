@@ -37,7 +37,7 @@ struct PlaneFixture {
 
     private init(idleTimeout: TimeAmount, billing port: Int, log: AccessLog) async throws {
         let settings = DataPlaneSettings(
-            service: try ServiceName("caller"),
+            caller: "caller",
             instance: try InstanceID("c-1"),
             zone: "",
             trustDomain: try TrustDomain("gov.local"),
@@ -61,11 +61,17 @@ struct PlaneFixture {
                 loop: loop,
                 settings: settings,
                 log: AccessLog.Writer(log, loop: loop),
+                spans: nil,
                 clock: WallClock.now,
                 subscribe: { _ in }
             )
             data.update(table, changed: [SampleInstance.service], now: .now())
-            let inbound = InboundPlane(data: data, service: settings.service, applicationPort: 0, speaksHTTP2: false)
+            let inbound = InboundPlane(
+                data: data,
+                service: SampleInstance.service,
+                applicationPort: 0,
+                speaksHTTP2: false
+            )
             return LoopState(data: data, inbound: inbound, allow: .anyone)
         }
         listener = try await OutboundListener.start(.tcp(host: "127.0.0.1", port: 0), loops: loops)

@@ -49,6 +49,23 @@ struct EventTests {
         }
     }
 
+    @Test("who looked on comes back as it was, and changes no state")
+    func tailed() throws {
+        let record = TailRecord(
+            key: Sample.key("billing", "1"),
+            spiffeID: "spiffe://gov.local/user/ada",
+            serial: "1f",
+            target: "/tail?service=billing"
+        )
+        let event = Event(sequence: SequenceNumber(7), time: Sample.time, actor: nil, kind: .sidecarTailed(record))
+        #expect(try decode(event.serialized()) == event)
+        #expect(event.serialized() == event.serializedByLibrary())
+        var store = MemoryRecordStore()
+        var changes: [ViewChange] = []
+        Projection.apply(event, to: &store, changes: &changes)
+        #expect(changes.isEmpty)
+    }
+
     @Test("a kind of a later release is unknown, and not an error")
     func laterKind() throws {
         var bytes = Sample.event(7).serialized()

@@ -4,11 +4,22 @@ import RegistryModel
 /// One try, as the access log tells it.
 struct TryRecord {
     var instance: String
+    /// Where that is; nil where none was picked.
+    var endpoint: Endpoint?
+    /// nil where no spans are kept.
+    var span: SpanID?
     /// A status, or what happened instead: `refused`, `timeout`, `reset`, …
     var result: TryResult
     var delivered: Bool?
+    /// From the call's beginning to this try's.
+    var at: TimeAmount
     var took: TimeAmount
+    /// Before a connection was there or being made.
+    var queue: TimeAmount?
+    /// TCP and TLS together, where a connection was made for it.
     var connect: TimeAmount?
+    /// Of ``connect``.
+    var tls: TimeAmount?
     var isReused: Bool
     var message: String?
 }
@@ -38,7 +49,13 @@ struct AccessRecord {
     var received: Int
     var sent: Int
     var took: TimeAmount
+    /// From the response's head to its end; nil where there was none.
+    var body: TimeAmount?
+    /// What the call had, until the response's head.
+    var timeout: TimeAmount
     var trace: String
+    /// nil where no spans are kept.
+    var span: SpanPlace?
     /// Of the routing table; nil on the inbound side, which routes nothing.
     var sequence: SequenceNumber?
     var usable: Int?
@@ -61,6 +78,8 @@ struct AccessRecord {
         if let error { json.member("error", error) }
         if let hint { json.member("hint", hint) }
         json.member("duration_us", took.microseconds)
+        if let body { json.member("body_us", body.microseconds) }
+        json.member("timeout_ms", timeout.milliseconds)
         json.member("bytes_in", received)
         json.member("bytes_out", sent)
         json.member("max_tries", mostTries)
@@ -99,8 +118,11 @@ extension TryRecord {
         case .failed(let what): json.member("failed", what)
         }
         if let delivered { json.member("delivered", delivered ? "unknown" : "no") }
+        json.member("at_us", at.microseconds)
         json.member("duration_us", took.microseconds)
+        if let queue { json.member("queue_us", queue.microseconds) }
         if let connect { json.member("connect_us", connect.microseconds) }
+        if let tls { json.member("tls_us", tls.microseconds) }
         if isReused { json.member("reused", true) }
         if let message { json.member("message", message) }
         json.endObject()

@@ -11,6 +11,8 @@ final class DataPlane {
     let connector: Connector
     let wheel: TimerWheel
     let log: AccessLog.Writer
+    /// nil where no spans are kept.
+    let spans: SpanExporter?
     let kept = KeptBytes()
     let now: @Sendable () -> Timestamp
     var generator = FastGenerator()
@@ -27,12 +29,14 @@ final class DataPlane {
         loop: any EventLoop,
         settings: DataPlaneSettings,
         log: AccessLog.Writer,
+        spans: SpanExporter?,
         clock: @escaping @Sendable () -> Timestamp,
         subscribe: @escaping @Sendable (ServiceName) -> Void
     ) {
         self.loop = loop
         self.settings = settings
         self.log = log
+        self.spans = spans
         self.subscribe = subscribe
         now = clock
         connector = Connector(loop: loop, clock: clock)
@@ -90,6 +94,20 @@ final class DataPlane {
 
     var entries: some Collection<ServiceEntry> { services.values }
 
+    // MARK: What is told
+
+    /// Tells of a request that has ended.
+    func note(_ record: AccessRecord) {
+        log.append(record)
+        if record.span != nil { spans?.offer(record) }
+    }
+
+    /// A request's trace, and the span of ours that it gets.
+    func trace(_ head: RequestHead) -> (TraceContext, SpanID?) {
+        let trace = TraceContext(head, using: &generator, isTraced: spans != nil)
+        return (trace, spans != nil && trace.isSampled ? SpanID(using: &generator) : nil)
+    }
+
     // MARK: Connections
 
     func pool(for destination: Destination) -> ConnectionPool {
@@ -132,7 +150,8 @@ final class DataPlane {
 
 /// What does not change while a sidecar runs.
 struct DataPlaneSettings: Sendable {
-    let service: ServiceName
+    /// As the access log names whoever calls: the service, or `user/ada`.
+    let caller: String
     let instance: InstanceID
     let zone: String
     let trustDomain: TrustDomain
@@ -159,6 +178,7 @@ final class ServiceEntry {
     /// The registry, or the last known view, has said something of this name.
     private(set) var isSettled = false
     var lastUsed: NIODeadline
+    var recent = RecentCalls()
     /// Names near this one, where the registry knows none of it.
     var nearest: [String] = []
     private var waiting: [OutboundCall] = []

@@ -5,16 +5,19 @@ import RegistryModel
 struct EgressCall: PassageTerms {
     let data: DataPlane
     let host: String
-    /// The caller's own `traceparent`.
-    let trace: String
+    let trace: TraceContext
+    let span: SpanID?
 
     /// Until the response's head.
     var timeout: TimeAmount { data.settings.mesh.timeout ?? CallRules.builtIn.timeout }
 
     var direction: AccessRecord.Direction { .outbound }
-    var from: String { data.settings.service.description }
+    var from: String { data.settings.caller }
     var to: String { host }
     var isMutualTLS: Bool { false }
+
+    /// Others than services get no trace that nobody keeps.
+    var traceField: String? { span.flatMap { trace.field(span: $0) } }
 
     func added(remaining: TimeAmount) -> AddedFields {
         AddedFields()

@@ -7,7 +7,8 @@ import RegistryModel
 struct InboundCall: PassageTerms {
     let plane: InboundPlane
     let caller: Peer?
-    let context: TraceContext
+    let trace: TraceContext
+    let span: SpanID?
     /// The caller's, as its sidecar passed it on.
     let timeout: TimeAmount
 
@@ -15,14 +16,12 @@ struct InboundCall: PassageTerms {
     var direction: AccessRecord.Direction { .inbound }
     var from: String { caller?.id.shortName ?? "-" }
     var to: String { plane.service.description }
-    var trace: String { context.traceID }
     var isMutualTLS: Bool { caller != nil }
 
     func added(remaining: TimeAmount) -> AddedFields {
         var added = AddedFields()
         if let caller { added.add("x-hms-caller", caller.id.description) }
         added.add("x-hms-timeout-ms", remaining.timeoutHeader)
-        if let header = context.header { added.add("traceparent", header) }
         return added
     }
 
@@ -87,10 +86,12 @@ final class InboundPlane {
             MeshError(.badRequest, "CONNECT is not for sidecars").write(to: writer)
             return nil
         }
+        let (trace, span) = data.trace(head)
         let terms = InboundCall(
             plane: self,
             caller: caller,
-            context: TraceContext(head, using: &data.generator),
+            trace: trace,
+            span: span,
             timeout: head.ownTimeout ?? data.settings.idleTimeout
         )
         let call = Passage(
@@ -116,9 +117,13 @@ final class InboundPlane {
 }
 
 extension SPIFFEID {
+    var shortName: String { subject.shortName }
+}
+
+extension SPIFFEID.Subject {
     /// `photo-validator`, `user/ada`
     var shortName: String {
-        switch subject {
+        switch self {
         case .service(let name): name.description
         case .user(let login): "user/\(login)"
         }

@@ -250,10 +250,15 @@ extension OutboundCall {
     func record(_ result: TryResult, delivery: Delivery?, message: String?, now: NIODeadline) -> TryRecord {
         TryRecord(
             instance: current?.key.id.description ?? "-",
+            endpoint: current?.endpoint,
+            span: trySpan,
             result: result,
             delivered: delivery.map { $0 == .unknown },
+            at: tryBegan - began,
             took: now - tryBegan,
+            queue: queueTook,
             connect: connectTook,
+            tls: tlsTook,
             isReused: isReused,
             message: message
         )
@@ -284,7 +289,7 @@ extension OutboundCall {
         let record = AccessRecord(
             direction: .outbound,
             time: startedAt,
-            from: plane.settings.service.description,
+            from: plane.settings.caller,
             to: entry.service.description,
             method: head.block.text(head.method),
             path: plane.settings.paths.show(head.path(target)),
@@ -296,7 +301,10 @@ extension OutboundCall {
             received: received,
             sent: sent,
             took: now - began,
+            body: headAt.map { now - $0 },
+            timeout: rules.timeout,
             trace: trace.traceID,
+            span: span.map { SpanPlace(own: $0, parent: trace.parentSpan) },
             sequence: plane.table.sequence,
             usable: candidates?.usable,
             total: candidates?.total,
@@ -304,7 +312,7 @@ extension OutboundCall {
             isMutualTLS: !isExternal,
             isTLS: current?.externalURL?.hasPrefix("https:") ?? true
         )
-        plane.log.append(record)
+        plane.note(record)
     }
 }
 

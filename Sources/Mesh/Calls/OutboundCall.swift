@@ -25,6 +25,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     let began: NIODeadline
     let startedAt: Timestamp
     let trace: TraceContext
+    /// nil where no spans are kept of it.
+    let span: SpanID?
     let rules: CallRules
     let deadline: NIODeadline
     /// The deadline came with the request, and is not this sidecar's own.
@@ -38,7 +40,11 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     var current: RoutedInstance?
     var candidates: Candidates?
     var tryBegan: NIODeadline
+    var trySpan: SpanID?
+    var queueTook: TimeAmount?
     var connectTook: TimeAmount?
+    var tlsTook: TimeAmount?
+    var headAt: NIODeadline?
     var isReused = false
     var perTry: TimeAmount
     var received = 0
@@ -64,7 +70,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         tryBegan = now
         lastActivity = now
         startedAt = plane.now()
-        trace = TraceContext(head, using: &plane.generator)
+        (trace, span) = plane.trace(head)
         let own = head.ownTimeout
         var rules = entry.rules.rules
         if let own { rules.timeout = own }
@@ -102,7 +108,10 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     private func send(to instance: RoutedInstance, now: NIODeadline) {
         current = instance
         tryBegan = now
+        trySpan = span == nil ? nil : SpanID(using: &plane.generator)
+        queueTook = nil
         connectTook = nil
+        tlsTook = nil
         phase = .connecting
         let isRepeatable = isRepeatable(at: instance)
         perTry = rules.tryTimeout(isRepeatable: isRepeatable, triesDone: tries.count, remaining: deadline - now)
@@ -130,7 +139,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         let now = NIODeadline.now()
         self.exchange = exchange
         self.isReused = isReused
-        if !isReused { connectTook = now - tryBegan }
+        noteConnection(isReused ? nil : exchange.connectionTimes, now: now)
         phase = .awaitingHead
         arm(now: now)
         var added = AddedFields()
@@ -140,12 +149,20 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         } else {
             target.authority = externalAuthority(current)
         }
-        if let header = trace.header { added.add("traceparent", header) }
-        exchange.send(head: head, path: target, adding: added)
+        if let field = trace.field(span: trySpan) { added.add("traceparent", field) }
+        exchange.send(head: span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in body.parts { exchange.send(body: part) }
         if body.isEnded { exchange.sendEnd(trailers: body.trailers) }
         exchange.flush()
         writer.setReading(exchange.canTakeMore)
+    }
+
+    /// A connection may have been begun for another call, and have come to this one in the end.
+    private func noteConnection(_ times: ConnectionTimes?, now: NIODeadline) {
+        let waited = now - tryBegan
+        connectTook = times.map { min($0.total, waited) }
+        tlsTook = times?.tls.map { min($0, waited) }
+        queueTook = waited - (connectTook ?? .zero)
     }
 
     private func externalAuthority(_ instance: RoutedInstance) -> String {
@@ -196,6 +213,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         lastActivity = now
         if mayNeedAnotherTry(head), retry(after: head, now: now) { return }
         responseStatus = head.status
+        headAt = now
         phase = .streaming
         plane.wheel.clear(timer)
         settle(.answered(status: head.status, grpcStatus: head.block.number(.grpcStatus).map { Int($0) }), now: now)
@@ -291,6 +309,12 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
             error: error?.code,
             took: now - began,
             tries: tries.count
+        )
+        entry.recent.record(
+            isSuccess: status < 500 && error == nil,
+            isRetried: tries.count > 1,
+            took: now - began,
+            now: now
         )
         log(status: status, error, now: now)
     }

@@ -8,7 +8,11 @@ protocol PassageTerms {
     /// As the access log names both ends, and what lies between them.
     var from: String { get }
     var to: String { get }
-    var trace: String { get }
+    var trace: TraceContext { get }
+    /// nil where no spans are kept of it.
+    var span: SpanID? { get }
+    /// Goes on in place of the caller's; nil: as it came.
+    var traceField: String? { get }
     var isMutualTLS: Bool { get }
 
     /// - Parameter remaining: of the call's time.
@@ -18,6 +22,10 @@ protocol PassageTerms {
     func timedOut(delivered: Delivery) -> MeshError
     /// The last word of it, behind its line in the log.
     func ended(status: Int, _ error: MeshErrorCode?, took: TimeAmount)
+}
+
+extension PassageTerms {
+    var traceField: String? { trace.field(span: span) }
 }
 
 /// A request that is passed on once and never twice, streaming both ways: to the application beside this sidecar, or to a
@@ -38,6 +46,8 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
     private let began: NIODeadline
     private let startedAt: Timestamp
     private let deadline: NIODeadline
+    private let timeout: TimeAmount
+    private var headAt: NIODeadline?
 
     private var phase = Phase.connecting
     private(set) var exchange: (any UpstreamExchange)?
@@ -69,6 +79,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         began = now
         lastActivity = now
         startedAt = terms.data.now()
+        self.timeout = timeout
         deadline = now + timeout
     }
 
@@ -86,7 +97,9 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         guard case .connecting = phase else { return exchange.cancel() }
         self.exchange = exchange
         phase = .awaitingHead
-        exchange.send(head: head, path: target, adding: terms.added(remaining: deadline - .now()))
+        var added = terms.added(remaining: deadline - .now())
+        if let field = terms.traceField { added.add("traceparent", field) }
+        exchange.send(head: terms.span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in waiting { exchange.send(body: part) }
         waiting.removeAll()
         if requestEnded { exchange.sendEnd(trailers: trailers) }
@@ -134,6 +147,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         status = head.status
         phase = .streaming
         lastActivity = .now()
+        headAt = lastActivity
         var head = head
         head.block.removeMeshFields()
         writer.write(head: head, adding: AddedFields())
@@ -204,8 +218,9 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         phase = .over
         waiting.removeAll()
         terms.data.wheel.clear(timer)
-        let took = NIODeadline.now() - began
-        terms.data.log.append(
+        let now = NIODeadline.now()
+        let took = now - began
+        terms.data.note(
             AccessRecord(
                 direction: terms.direction,
                 time: startedAt,
@@ -221,7 +236,10 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
                 received: received,
                 sent: sent,
                 took: took,
-                trace: terms.trace,
+                body: headAt.map { now - $0 },
+                timeout: timeout,
+                trace: terms.trace.traceID,
+                span: terms.span.map { SpanPlace(own: $0, parent: terms.trace.parentSpan) },
                 isMutualTLS: terms.isMutualTLS,
                 isTLS: terms.isMutualTLS
             )

@@ -22,6 +22,13 @@ public final class SidecarCaller: Sendable {
         public var headers: [(name: String, value: String)] = []
         public var body: [UInt8] = []
 
+        public init(status: Int = 0) {
+            self.status = status
+        }
+
+        /// `OK`, as HTTP/1.1 says it of that status; empty where nothing is usual.
+        public var reason: String { String(describing: reasonPhrase(status)) }
+
         /// The first of this name, which is lower-case.
         public func header(_ name: String) -> String? {
             headers.first { $0.name.lowercased() == name }?.value
@@ -38,6 +45,13 @@ public final class SidecarCaller: Sendable {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         self.loop = loop
         bound = NIOLoopBoundBox.makeBoxSendingValue(CallerPool(place, loop: loop), eventLoop: loop)
+    }
+
+    /// - Parameter pool: makes the connections, on the event loop that they live on.
+    init(pool: @Sendable (any EventLoop) -> ConnectionPool) {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        self.loop = loop
+        bound = NIOLoopBoundBox.makeBoxSendingValue(CallerPool(.secured(pool(loop)), loop: loop), eventLoop: loop)
     }
 
     /// Sends a request and waits for its whole answer.
@@ -64,7 +78,11 @@ public final class SidecarCaller: Sendable {
             loop.execute { [bound] in bound.value.call(request, promise, (onBegin, onBytes), cancellation.value) }
             let response = try await promise.futureResult.get()
             guard response.status == 200 else {
-                throw SidecarError(.address, "the sidecar answered \(response.status)")
+                let words = String(decoding: response.body, as: UTF8.self)
+                throw SidecarError(
+                    .address,
+                    words.isEmpty ? "the sidecar answered \(response.status)" : String(words.prefix { $0 != "\n" })
+                )
             }
         } onCancel: {
             loop.execute { cancellation.value.cancel() }
@@ -75,6 +93,7 @@ public final class SidecarCaller: Sendable {
 /// Lets go of an answer that has no end.
 final class StreamHandle {
     fileprivate var exchange: HTTP1ClientHandler?
+    fileprivate var upstream: (any UpstreamExchange)?
     fileprivate var caller: CallerExchange?
     fileprivate private(set) var isCancelled = false
 
@@ -82,6 +101,7 @@ final class StreamHandle {
         isCancelled = true
         exchange?.cancel()
         exchange?.close()
+        upstream?.cancel()
         caller?.fail("it was let go of")
     }
 }
@@ -91,6 +111,8 @@ final class CallerPool {
     enum Place {
         case tcp(host: String, port: Int)
         case unix(path: String)
+        /// By mutual TLS, with connections of its own.
+        case secured(ConnectionPool)
 
         init(_ address: String) throws {
             if address.hasPrefix("unix:") {
@@ -124,11 +146,19 @@ final class CallerPool {
     ) {
         let exchange = CallerExchange(promise, streaming)
         handle?.caller = exchange
+        if case .secured(let pool) = place {
+            let waiter = SecuredCall(exchange, request, handle)
+            return pool.acquire(http2: false, freshness: ConnectionPool.surelyOpen, now: .now(), for: waiter)
+        }
         while let handler = idle.popLast() {
             guard handler.isUsable, NIODeadline.now() - handler.idleSince < .seconds(30) else { continue }
             handle?.exchange = handler
             return exchange.send(request, over: handler)
         }
+        connect(exchange, request, handle)
+    }
+
+    private func connect(_ exchange: CallerExchange, _ request: SidecarCaller.Request, _ handle: StreamHandle?) {
         let setup = NIOLoopBound((exchange: exchange, request: request, handle: handle, pool: self), eventLoop: loop)
         let bootstrap = ClientBootstrap(group: loop).connectTimeout(.seconds(3)).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -143,6 +173,7 @@ final class CallerPool {
         switch place {
         case .tcp(let host, let port): connecting = bootstrap.connect(host: host, port: port)
         case .unix(let path): connecting = bootstrap.connect(unixDomainSocketPath: path)
+        case .secured: return
         }
         connecting.whenComplete { result in
             let (exchange, request, handle, _) = setup.value
@@ -155,6 +186,31 @@ final class CallerPool {
                 exchange.fail("the sidecar does not answer: \(Connector.failure(error).message)")
             }
         }
+    }
+}
+
+/// A request that waits for a connection of a ``ConnectionPool``.
+private final class SecuredCall: PoolWaiter {
+    private let exchange: CallerExchange
+    private let request: SidecarCaller.Request
+    private let handle: StreamHandle?
+
+    init(_ exchange: CallerExchange, _ request: SidecarCaller.Request, _ handle: StreamHandle?) {
+        self.exchange = exchange
+        self.request = request
+        self.handle = handle
+    }
+
+    var responseSink: any ResponseSink { exchange }
+
+    func obtained(_ upstream: any UpstreamExchange, isReused: Bool) {
+        if handle?.isCancelled == true { return upstream.cancel() }
+        handle?.upstream = upstream
+        exchange.write(request, over: upstream)
+    }
+
+    func notConnected(_ failure: ExchangeFailure) {
+        exchange.fail(failure.message)
     }
 }
 
@@ -173,30 +229,25 @@ private final class CallerExchange: ResponseSink {
     }
 
     func send(_ request: SidecarCaller.Request, over handler: HTTP1ClientHandler) {
-        var block = FieldBlock()
-        let start = UInt16(request.method.utf8.count)
-        block.bytes.writeString(request.method)
-        block.bytes.writeString(request.path)
-        let end = UInt16(clamping: block.bytes.readableBytes)
+        handler.start(self)
+        write(request, over: handler)
+    }
+
+    func write(_ request: SidecarCaller.Request, over upstream: any UpstreamExchange) {
         guard request.path.utf8.count + request.method.utf8.count < HeadScanner.maximumHeadBytes else {
             return fail("the path is too long")
         }
-        if !request.headers.contains(where: { $0.name.lowercased() == "host" }) { block.append("host", "localhost") }
-        for (name, value) in request.headers { block.append(name, value) }
-        if !request.body.isEmpty { block.append("content-length", String(request.body.count), .contentLength) }
+        let hasHost = request.headers.contains { $0.name.lowercased() == "host" }
         let head = RequestHead(
-            block: block,
-            method: 0..<start,
-            target: start..<end,
-            framing: request.body.isEmpty ? .none : .length(UInt64(request.body.count)),
-            keepsAlive: true,
-            upgrades: false
+            method: request.method,
+            target: request.path,
+            fields: (hasHost ? [] : [("host", "localhost")]) + request.headers.map { ($0.name, $0.value) },
+            bodyBytes: request.body.count
         )
-        handler.start(self)
-        handler.send(head: head, path: RequestTarget(path: head.target), adding: AddedFields())
-        handler.send(body: ByteBuffer(bytes: request.body))
-        handler.sendEnd(trailers: nil)
-        handler.flush()
+        upstream.send(head: head, path: RequestTarget(path: head.target), adding: AddedFields())
+        upstream.send(body: ByteBuffer(bytes: request.body))
+        upstream.sendEnd(trailers: nil)
+        upstream.flush()
     }
 
     func fail(_ message: String) {
@@ -207,11 +258,11 @@ private final class CallerExchange: ResponseSink {
         guard !head.isInformational else { return }
         response.status = head.status
         response.headers = head.block.fields.map { (head.block.text($0.name), head.block.text($0.value)) }
-        streaming?.onBegin()
+        if head.status == 200 { streaming?.onBegin() }
     }
 
     func responseBody(_ data: ByteBuffer) {
-        if let streaming {
+        if let streaming, response.status == 200 {
             streaming.onBytes(Array(data.readableBytesView))
         } else {
             response.body += data.readableBytesView

@@ -43,7 +43,13 @@ final class Connector {
         } catch {
             return completion(.failure(error))
         }
-        let setup = ConnectionSetup(connector: self, security: security, http2: http2, completion: completion)
+        let setup = ConnectionSetup(
+            connector: self,
+            security: security,
+            http2: http2,
+            protocolName: destination.protocolName,
+            completion: completion
+        )
         let bound = NIOLoopBound(setup, eventLoop: loop)
         ClientBootstrap(group: loop)
             .connectTimeout(Self.timeout)
@@ -79,6 +85,15 @@ final class Connector {
             }
             return .mutual(
                 http2 ? credentials.http2 : credentials.http1,
+                meant: SPIFFEID(trustDomain: credentials.svid.id.trustDomain, subject: .service(service)),
+                credentials: credentials
+            )
+        case .admin(_, let service):
+            guard let credentials else {
+                throw ExchangeFailure(kind: .tls, delivery: .no, message: "there is no certificate")
+            }
+            return .mutual(
+                credentials.admin,
                 meant: SPIFFEID(trustDomain: credentials.svid.id.trustDomain, subject: .service(service)),
                 credentials: credentials
             )
@@ -136,14 +151,21 @@ private final class ConnectionSetup {
     private let connector: Connector
     private let security: Connector.Security
     private let http2: Bool
+    /// That must have been agreed on; nil: nothing else was offered that could be mistaken.
+    private let protocolName: String?
+    private let began = NIODeadline.now()
+    /// When TCP was up.
+    fileprivate var connected: NIODeadline?
     private var completion: ((Result<Connected, ExchangeFailure>) -> Void)?
 
     init(
         connector: Connector,
         security: Connector.Security,
         http2: Bool,
+        protocolName: String?,
         completion: @escaping (Result<Connected, ExchangeFailure>) -> Void
     ) {
+        self.protocolName = protocolName
         self.connector = connector
         self.security = security
         self.http2 = http2
@@ -170,6 +192,12 @@ private final class ConnectionSetup {
         try operations.addHandler(ReadyWaiter(isSecured: isSecured, timeout: Connector.timeout, setup: self))
     }
 
+    /// A sidecar that does not know the protocol takes its requests for calls.
+    func objection(to negotiated: String?) -> ExchangeFailure? {
+        guard let protocolName, negotiated != protocolName else { return nil }
+        return ExchangeFailure(kind: .tls, delivery: .no, message: "the sidecar there does not speak \(protocolName)")
+    }
+
     private var isSecured: Bool {
         if case .none = security { false } else { true }
     }
@@ -180,13 +208,22 @@ private final class ConnectionSetup {
             try connector.judge(channel, meant: meant, credentials: credentials)
         }
         let operations = channel.pipeline.syncOperations
+        let times = self.times
         if http2 {
-            finish(.success(.http2(try HTTP2ClientConnection(channel))))
+            finish(.success(.http2(try HTTP2ClientConnection(channel, times))))
         } else {
-            let handler = HTTP1ClientHandler()
+            let handler = HTTP1ClientHandler(times)
             try operations.addHandler(handler)
             finish(.success(.http1(handler)))
         }
+    }
+}
+
+extension ConnectionSetup {
+    private var times: ConnectionTimes {
+        let now = NIODeadline.now()
+        guard let connected, isSecured else { return ConnectionTimes(connect: now - began) }
+        return ConnectionTimes(connect: connected - began, tls: now - connected)
     }
 }
 
@@ -207,6 +244,7 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
     }
 
     func channelActive(context: ChannelHandlerContext) {
+        setup.connected = .now()
         guard isSecured else { return end(context, nil) }
         let channel = context.channel
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [self] in
@@ -225,7 +263,9 @@ private final class ReadyWaiter: ChannelInboundHandler, RemovableChannelHandler 
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted = event as? TLSUserEvent { end(context, nil) }
+        if case .handshakeCompleted(let negotiated) = event as? TLSUserEvent {
+            end(context, setup.objection(to: negotiated))
+        }
         context.fireUserInboundEventTriggered(event)
     }
 

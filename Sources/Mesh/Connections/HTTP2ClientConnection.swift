@@ -16,9 +16,11 @@ final class HTTP2ClientConnection {
     /// TLS ended with a fatal alert before any answer: the peer did not take us, and no byte of a request either.
     private var alert: (any Error)?
     private var sawFrame = false
+    private let times: ConnectionTimes
 
-    init(_ channel: any Channel) throws {
+    init(_ channel: any Channel, _ times: ConnectionTimes) throws {
         self.channel = channel
+        self.times = times
         multiplexer = try channel.pipeline.syncOperations.configureHTTP2Pipeline(
             mode: .client,
             connectionConfiguration: HTTP2Pipeline.connection,
@@ -34,6 +36,7 @@ final class HTTP2ClientConnection {
     func open(_ completion: @escaping (Result<HTTP2ClientStream, ExchangeFailure>) -> Void) {
         streams += 1
         let stream = HTTP2ClientStream(
+            times: times,
             alert: { [self] in alert },
             onEnd: { [self] in
                 streams -= 1

@@ -13,6 +13,8 @@ struct MeshCredentials: Sendable {
     /// Towards other sidecars, one a protocol that ALPN offers.
     let http1: NIOSSLContext
     let http2: NIOSSLContext
+    /// Towards another sidecar's own answers (``RemoteAdmin``).
+    let admin: NIOSSLContext
 
     /// - Throws: what NIOSSL says of keys and certificates that it can't take.
     init(svid: X509SVID, key: WorkloadKey, bundle: TrustBundle, denyList: DenyList) throws {
@@ -32,7 +34,7 @@ struct MeshCredentials: Sendable {
         // The name is checked by `PeerAuthorization` once the handshake is over: SPIFFE IDs are no host names.
         server.certificateVerification = .noHostnameVerification
         server.trustRoots = roots
-        server.applicationProtocols = ["h2", "http/1.1"]
+        server.applicationProtocols = ["h2", "http/1.1", RemoteAdmin.protocolName]
         self.server = try NIOSSLContext(configuration: server)
 
         var client = TLSConfiguration.makeClientConfiguration()
@@ -45,5 +47,7 @@ struct MeshCredentials: Sendable {
         http1 = try NIOSSLContext(configuration: client)
         client.applicationProtocols = ["h2"]
         http2 = try NIOSSLContext(configuration: client)
+        client.applicationProtocols = [RemoteAdmin.protocolName]
+        admin = try NIOSSLContext(configuration: client)
     }
 }

@@ -43,6 +43,9 @@ struct JudgedInstance: Sendable {
     var inFlight = 0
     var latency: PeakEWMA
     var ejection = Ejection()
+    /// Tries that ended and said something of it, and those of them that were gateway failures.
+    private(set) var tries: UInt64 = 0
+    private(set) var failedTries: UInt64 = 0
     /// Set while it counts as refusing.
     private(set) var refusingUntil: NIODeadline?
     /// How its last try ended that said anything of it.
@@ -101,6 +104,8 @@ struct JudgedInstance: Sendable {
     ) -> Bool {
         guard outcome != .abandoned else { return false }
         lastOutcome = outcome
+        tries += 1
+        if outcome.isGatewayFailure { failedTries += 1 }
         let least: TimeAmount =
             outcome.isGatewayFailure ? tryTimeout : outcome.isApplicationFailure ? slow : .zero
         latency.observe(max(measured, least), now: now)

@@ -7,6 +7,8 @@ struct UpstreamSnapshot: Sendable {
         var routed: RoutedInstance
         var tier: InstanceTier
         var inFlight: Int
+        var tries: UInt64
+        var failedTries: UInt64
         /// nil before anything was measured.
         var latency: TimeAmount?
         /// How much longer; nil where it is not ejected.
@@ -53,6 +55,8 @@ extension Upstream {
                     routed: instance.routed,
                     tier: instance.tier,
                     inFlight: instance.inFlight,
+                    tries: instance.tries,
+                    failedTries: instance.failedTries,
                     latency: latency.isMeasured ? .nanoseconds(Int64(latency.estimate(now: now))) : nil,
                     ejectedFor: instance.ejection.until.map { max($0 - now, .zero) },
                     ejections: instance.ejection.count,

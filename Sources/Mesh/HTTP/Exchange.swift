@@ -40,6 +40,8 @@ protocol ResponseSink: AnyObject {
 /// One request on its way over a connection or stream of its own.
 protocol UpstreamExchange: AnyObject {
     var canTakeMore: Bool { get }
+    /// Of the connection, when it was made.
+    var connectionTimes: ConnectionTimes? { get }
     func send(head: RequestHead, path: RequestTarget, adding fields: AddedFields)
     func send(body: ByteBuffer)
     func sendEnd(trailers: FieldBlock?)

@@ -20,6 +20,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     /// From the answers' `Keep-Alive: timeout=…`, in seconds.
     private(set) var peerKeepAlive: Int?
     private(set) var requests = 0
+    let connectionTimes: ConnectionTimes?
 
     private var context: ChannelHandlerContext?
     private var phase = Phase.idle
@@ -39,6 +40,11 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     private var alert: (any Error)?
     /// Bytes of an unwanted answer that may still come.
     private var discardable = 0
+
+    /// - Parameter times: nil where nobody asks.
+    init(_ times: ConnectionTimes? = nil) {
+        connectionTimes = times
+    }
 
     var channel: (any Channel)? { context?.channel }
 

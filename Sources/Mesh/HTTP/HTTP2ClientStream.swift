@@ -8,6 +8,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    let connectionTimes: ConnectionTimes?
     private let alert: () -> (any Error)?
     private let onEnd: () -> Void
     private var context: ChannelHandlerContext?
@@ -19,9 +20,11 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     private var endsWithHead = false
 
     /// - Parameters:
+    ///   - times: of its connection.
     ///   - alert: with which TLS ended, if it did.
     ///   - onEnd: told once, when the stream is over.
-    init(alert: @escaping () -> (any Error)?, onEnd: @escaping () -> Void) {
+    init(times: ConnectionTimes?, alert: @escaping () -> (any Error)?, onEnd: @escaping () -> Void) {
+        connectionTimes = times
         self.alert = alert
         self.onEnd = onEnd
     }

@@ -130,7 +130,7 @@ extension ByteBuffer {
 }
 
 /// RFC 9110 §15; others have none, which HTTP/1.1 allows.
-private func reasonPhrase(_ status: Int) -> StaticString {
+func reasonPhrase(_ status: Int) -> StaticString {
     switch status {
     case 100: "Continue"
     case 101: "Switching Protocols"

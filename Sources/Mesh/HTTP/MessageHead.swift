@@ -48,6 +48,34 @@ struct RequestHead {
 }
 
 extension RequestHead {
+    /// One that this process makes itself. What a head has no room for is left out.
+    init(method: String, target: String, fields: [(String, String)], bodyBytes: Int) {
+        var block = FieldBlock()
+        block.bytes.writeString(method)
+        block.bytes.writeString(target)
+        let start = UInt16(clamping: method.utf8.count)
+        let end = UInt16(clamping: block.bytes.readableBytes)
+        for (name, value) in fields { block.append(name, value) }
+        if bodyBytes > 0 { block.append("content-length", String(bodyBytes), .contentLength) }
+        self.init(
+            block: block,
+            method: 0..<start,
+            target: start..<max(start, end),
+            framing: bodyBytes > 0 ? .length(UInt64(bodyBytes)) : .none,
+            keepsAlive: true,
+            upgrades: false
+        )
+    }
+
+    /// Without the caller's word of its trace, which another one takes the place of.
+    func withoutTrace() -> RequestHead {
+        var head = self
+        head.block.fields.removeAll { $0.known == .traceparent }
+        return head
+    }
+}
+
+extension RequestHead {
     /// What the call itself says of its time: the caller's own limit, or what is left of the one before it.
     var ownTimeout: TimeAmount? {
         guard block.fields.contains(where: { $0.known == .meshTimeout || $0.known == .grpcTimeout }) else { return nil }

@@ -11,23 +11,29 @@ final class AccessLog: Sendable {
     /// Lines wait this long at most until they are written together.
     private static let gathering = TimeAmount.milliseconds(100)
     private static let gatheredBytes = 64 * 1_024
+    /// Each costs a look at every line.
+    static let mostTails = 16
     /// Bytes that may wait for the disk.
     private static let backlog = 16 * 1_024 * 1_024
-
-    typealias Listener = @Sendable (ByteBuffer) -> Void
 
     private struct State {
         var descriptor: Int32 = -1
         var size = 0
         var waiting = 0
         var lost: UInt64 = 0
-        var listeners: [Int: Listener] = [:]
-        var nextListener = 0
+    }
+
+    private struct Tails {
+        var byNumber: [Int: AccessLogTail] = [:]
+        var last = 0
     }
 
     private let path: String
     private let thread: NIOThreadPool
     private let state = Mutex(State())
+    private let tails = Mutex(Tails())
+    /// Rises with each change of ``tails``: all that a line costs while nobody looks on.
+    private let tailsVersion = Atomic<Int>(0)
 
     /// - Parameter path: of the file; its folder must be there.
     init(path: String) {
@@ -38,17 +44,24 @@ final class AccessLog: Sendable {
 
     var lostLines: UInt64 { state.withLock { $0.lost } }
 
-    /// Hands every line on as it comes, until ``remove(_:)``.
-    func add(_ listener: @escaping Listener) -> Int {
-        state.withLock { state in
-            state.nextListener += 1
-            state.listeners[state.nextListener] = listener
-            return state.nextListener
+    /// Hands on what the tail asks for as it comes, until ``remove(_:)``.
+    ///
+    /// - Returns: nil where ``mostTails`` look on already.
+    func add(_ tail: AccessLogTail) -> Int? {
+        tails.withLock { tails in
+            guard tails.byNumber.count < Self.mostTails else { return nil }
+            tails.last += 1
+            tails.byNumber[tails.last] = tail
+            tailsVersion.add(1, ordering: .relaxed)
+            return tails.last
         }
     }
 
-    func remove(_ listener: Int) {
-        state.withLock { _ = $0.listeners.removeValue(forKey: listener) }
+    func remove(_ number: Int) {
+        tails.withLock { tails in
+            tails.byNumber[number] = nil
+            tailsVersion.add(1, ordering: .relaxed)
+        }
     }
 
     /// Waits until all that was handed over is written.
@@ -63,12 +76,11 @@ final class AccessLog: Sendable {
     }
 
     private func take(_ lines: ByteBuffer, count: Int) {
-        let (listeners, isTaken) = state.withLock { state in
+        let isTaken = state.withLock { state in
             let isTaken = state.waiting + lines.readableBytes <= Self.backlog
             if isTaken { state.waiting += lines.readableBytes } else { state.lost += UInt64(count) }
-            return (Array(state.listeners.values), isTaken)
+            return isTaken
         }
-        for listener in listeners { listener(lines) }
         guard isTaken else { return }
         thread.submit { [self] _ in write(lines) }
     }
@@ -99,6 +111,8 @@ final class AccessLog: Sendable {
         private var pending = ByteBuffer()
         private var count = 0
         private var isScheduled = false
+        private var gatherings: [Int: TailGathering] = [:]
+        private var tailsVersion = 0
 
         init(_ log: AccessLog, loop: any EventLoop) {
             self.log = log
@@ -106,9 +120,11 @@ final class AccessLog: Sendable {
         }
 
         func append(_ record: AccessRecord) {
-            pending.writeBytes(record.line())
+            let line = record.line()
+            pending.writeBytes(line)
             pending.writeInteger(UInt8(ascii: "\n"))
             count += 1
+            offer(record, line)
             if pending.readableBytes >= AccessLog.gatheredBytes {
                 flush()
             } else if !isScheduled {
@@ -120,11 +136,27 @@ final class AccessLog: Sendable {
             }
         }
 
+        private func offer(_ record: AccessRecord, _ line: [UInt8]) {
+            let version = log.tailsVersion.load(ordering: .relaxed)
+            if version != tailsVersion { takeTails(version) }
+            guard !gatherings.isEmpty else { return }
+            let now = NIODeadline.now()
+            for number in gatherings.keys { gatherings[number]?.offer(record, line, now: now) }
+        }
+
+        private func takeTails(_ version: Int) {
+            tailsVersion = version
+            let tails = log.tails.withLock { $0.byNumber }
+            for number in gatherings.keys where tails[number] == nil { gatherings[number] = nil }
+            for (number, tail) in tails where gatherings[number] == nil { gatherings[number] = TailGathering(tail) }
+        }
+
         func flush() {
             guard count > 0 else { return }
             log.take(pending, count: count)
             pending = ByteBuffer()
             count = 0
+            for number in gatherings.keys { gatherings[number]?.flush() }
         }
     }
 }

@@ -73,7 +73,7 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
         }
         timer?.cancel()
         do {
-            try open(context, isHTTP2: negotiated == "h2")
+            try open(context, negotiated)
             context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
         } catch {
             context.close(promise: nil)
@@ -86,17 +86,22 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
         context.close(promise: nil)
     }
 
-    private func open(_ context: ChannelHandlerContext, isHTTP2: Bool) throws {
+    private func open(_ context: ChannelHandlerContext, _ negotiated: String?) throws {
+        let isAdmin = negotiated == RemoteAdmin.protocolName
+        let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
         let connection = InboundConnection(
             channel: context.channel,
-            peer: state.judge(try? context.pipeline.syncOperations.nioSSL_peerCertificate()),
+            peer: state.judge(certificate, isCall: !isAdmin),
+            isAdmin: isAdmin,
             since: .now()
         )
         state.handshakes += 1
         let begin: (RequestHead, any ResponseWriter) -> (any RequestSink)? = { [state] head, writer in
-            state.begin(head, on: connection, writer: writer)
+            isAdmin
+                ? state.beginAdmin(head, on: connection, writer: writer)
+                : state.begin(head, on: connection, writer: writer)
         }
-        if isHTTP2 {
+        if negotiated == "h2" {
             try HTTP2Pipeline.serve(
                 context.channel,
                 onStream: { stream in
@@ -122,13 +127,16 @@ final class InboundConnection {
     let channel: any Channel
     /// Who it is, or why it may not call.
     var peer: Result<Peer, PeerAuthorization.Refusal>
+    /// Speaks to the sidecar itself (``RemoteAdmin``).
+    let isAdmin: Bool
     let since: NIODeadline
     var http1: HTTP1ServerHandler?
     var streams = 0
 
-    init(channel: any Channel, peer: Result<Peer, PeerAuthorization.Refusal>, since: NIODeadline) {
+    init(channel: any Channel, peer: Result<Peer, PeerAuthorization.Refusal>, isAdmin: Bool, since: NIODeadline) {
         self.channel = channel
         self.peer = peer
+        self.isAdmin = isAdmin
         self.since = since
     }
 

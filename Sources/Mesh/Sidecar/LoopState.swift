@@ -12,6 +12,8 @@ final class LoopState {
     private var connections: [ObjectIdentifier: InboundConnection] = [:]
     var handshakes = 0
     var refusedHandshakes = 0
+    /// nil until the sidecar can answer for itself.
+    var remoteAdmin: RemoteAdmin?
 
     init(data: DataPlane, inbound: InboundPlane, allow: PeerAuthorization.AllowList) {
         self.data = data
@@ -21,7 +23,8 @@ final class LoopState {
 
     // MARK: Callers
 
-    func judge(_ certificate: NIOSSLCertificate?) -> Result<Peer, PeerAuthorization.Refusal> {
+    /// - Parameter isCall: whether it wants to call the application, for which not everybody may be allowed.
+    func judge(_ certificate: NIOSSLCertificate?, isCall: Bool = true) -> Result<Peer, PeerAuthorization.Refusal> {
         guard let credentials = data.connector.credentials else {
             return .failure(
                 PeerAuthorization.Refusal(code: .certificateExpired, message: "this sidecar has no certificate")
@@ -33,7 +36,7 @@ final class LoopState {
                     certificate,
                     credentials: credentials,
                     meant: nil,
-                    allow: allow,
+                    allow: isCall ? allow : .anyone,
                     now: data.now()
                 )
             )
@@ -56,6 +59,31 @@ final class LoopState {
         }
     }
 
+    /// A question to the sidecar itself, from elsewhere.
+    func beginAdmin(
+        _ head: RequestHead,
+        on connection: InboundConnection,
+        writer: any ResponseWriter
+    ) -> any RequestSink {
+        let loop = data.loop
+        let refused: RemoteAdmin.Refused
+        switch (connection.peer, remoteAdmin) {
+        case (.success(let peer), let remoteAdmin?):
+            do throws(RemoteAdmin.Refused) {
+                let exchange = AdminExchange(head, writer, try remoteAdmin.answers(for: peer), loop: loop)
+                exchange.start()
+                return exchange
+            } catch {
+                refused = error
+            }
+        case (.success, nil): refused = RemoteAdmin.Refused(status: 503, message: "the sidecar is only starting")
+        case (.failure(let refusal), _): refused = RemoteAdmin.Refused(status: 403, message: refusal.message)
+        }
+        let exchange = AdminExchange(head, writer, .none, loop: loop)
+        exchange.refuse(refused)
+        return exchange
+    }
+
     func add(_ connection: InboundConnection) {
         let key = ObjectIdentifier(connection.channel)
         connections[key] = connection
@@ -68,19 +96,19 @@ final class LoopState {
     func use(_ credentials: MeshCredentials) {
         data.use(credentials)
         for connection in connections.values {
-            guard case .success(let peer) = connection.peer, isDenied(peer, credentials) else { continue }
+            guard case .success(let peer) = connection.peer, isDenied(peer, connection, credentials) else { continue }
             connection.channel.close(promise: nil)
         }
     }
 
-    private func isDenied(_ peer: Peer, _ credentials: MeshCredentials) -> Bool {
+    private func isDenied(_ peer: Peer, _ connection: InboundConnection, _ credentials: MeshCredentials) -> Bool {
         do throws(PeerAuthorization.Refusal) {
             _ = try PeerAuthorization.authorize(
                 peer.leaf,
                 now: data.now(),
                 trustDomain: credentials.svid.id.trustDomain,
                 denyList: credentials.denyList,
-                allow: allow
+                allow: connection.isAdmin ? .anyone : allow
             )
             return false
         } catch {
@@ -94,7 +122,8 @@ final class LoopState {
         for connection in connections.values {
             let isLapsed = if case .success(let peer) = connection.peer { peer.leaf.endsAt < data.now() } else { true }
             if isLapsed || now - connection.since > InboundConnection.longest {
-                connection.finish()
+                // A tail has no end of its own: whoever goes on must be admitted anew.
+                if connection.isAdmin { connection.channel.close(promise: nil) } else { connection.finish() }
             } else if let http1 = connection.http1, http1.awaitsHead, now - http1.waitingSince > .seconds(75) {
                 connection.channel.close(promise: nil)
             }

@@ -149,14 +149,16 @@ struct OutboundResolver: Sendable {
             return call
         case .egress(let host, let port, let target):
             guard isAllowed(host, port, plane.settings.egress) else {
-                MeshError(
+                let error = MeshError(
                     .egressDenied,
                     "\(host):\(port) is outside of the mesh, and mesh.egress does not list it",
                     hint: "a service's name has no dot; others: mesh.egress: [\(host)]"
-                ).write(to: writer, isGRPC: head.isGRPC)
+                )
+                refuse(head, error, to: host, path: head.path(target), writer, plane, now)
                 return nil
             }
-            let terms = EgressCall(data: plane, host: host, trace: head.block.value(.traceparent) ?? "")
+            let (trace, span) = plane.trace(head)
+            let terms = EgressCall(data: plane, host: host, trace: trace, span: span)
             let call = Passage(
                 terms,
                 over: plane.pool(for: .external(host: host, port: port, tls: false)),
@@ -169,9 +171,48 @@ struct OutboundResolver: Sendable {
             call.start(http2: false, freshness: ConnectionPool.surelyOpen)
             return call
         case .unclear(let why):
-            MeshError(.badRequest, "whom this request is for can't be told: \(why)").write(to: writer)
+            let error = MeshError(.badRequest, "whom this request is for can't be told: \(why)")
+            refuse(head, error, to: "-", path: head.block.text(head.target), writer, plane, now)
             return nil
         }
+    }
+
+    /// Answers what goes nowhere, and tells of it.
+    private func refuse(
+        _ head: RequestHead,
+        _ error: MeshError,
+        to name: String,
+        path: String,
+        _ writer: any ResponseWriter,
+        _ plane: DataPlane,
+        _ now: NIODeadline
+    ) {
+        error.write(to: writer, isGRPC: head.isGRPC)
+        let (trace, span) = plane.trace(head)
+        plane.note(
+            AccessRecord(
+                direction: .outbound,
+                time: plane.now(),
+                from: plane.settings.caller,
+                to: name,
+                method: head.block.text(head.method),
+                path: plane.settings.paths.show(path),
+                status: error.code.status,
+                error: error.code.description,
+                hint: error.message,
+                tries: [],
+                mostTries: 1,
+                received: 0,
+                sent: 0,
+                took: .now() - now,
+                body: nil,
+                timeout: .zero,
+                trace: trace.traceID,
+                span: span.map { SpanPlace(own: $0, parent: trace.parentSpan) },
+                isMutualTLS: false,
+                isTLS: false
+            )
+        )
     }
 
     /// An origin form whose authority is known needs no second look.

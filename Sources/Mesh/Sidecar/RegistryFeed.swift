@@ -9,6 +9,8 @@ actor RegistryFeed {
     /// Names that are asked for together are watched together.
     private static let gathering = Duration.milliseconds(2)
     private static let saveDelay = Duration.seconds(1)
+    /// How long names to offer may take to come.
+    private static let nearestPatience = Duration.seconds(1)
 
     struct Outputs: Sendable {
         var table: @Sendable (RoutingTable, Set<ServiceName>) -> Void
@@ -22,7 +24,7 @@ actor RegistryFeed {
     }
 
     private let registry: RegistryAccess
-    private let own: ServiceName
+    private let own: ServiceName?
     private let path: String
     private let outputs: Outputs
     private var names: Set<ServiceName>
@@ -33,12 +35,12 @@ actor RegistryFeed {
     private var saving: Task<Void, Never>?
 
     /// - Parameters:
-    ///   - own: the service that this sidecar stands beside.
+    ///   - own: the service that this sidecar stands beside; nil where it stands beside none.
     ///   - path: of the file that keeps what was known last.
-    init(registry: RegistryAccess, own: ServiceName, path: String, outputs: Outputs) {
+    init(registry: RegistryAccess, own: ServiceName?, path: String, outputs: Outputs) {
         self.registry = registry
         self.own = own
-        names = [own]
+        names = Set([own].compactMap(\.self))
         self.path = path
         self.outputs = outputs
         known = LastKnownGood.load(from: path) ?? LastKnownGood()
@@ -54,7 +56,7 @@ actor RegistryFeed {
         let messages = known.messages
         guard !messages.isEmpty else { return }
         for message in messages { table.apply(message, sequence: known.sequence) }
-        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own])
+        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own].compactMap(\.self))
         outputs.table(table, names)
     }
 
@@ -66,7 +68,7 @@ actor RegistryFeed {
 
     /// What nobody calls any more.
     func remove(_ unused: [ServiceName]) {
-        let gone = names.intersection(unused).subtracting([own])
+        let gone = names.intersection(unused).subtracting([own].compactMap(\.self))
         guard !gone.isEmpty else { return }
         names.subtract(gone)
         for name in gone {
@@ -96,6 +98,7 @@ actor RegistryFeed {
 
     private func begin() {
         watch?.cancel()
+        guard !names.isEmpty else { return }
         let stream = WatchStream(
             address: registry.address,
             credentials: { [registry] in registry.credentials },
@@ -154,17 +157,21 @@ actor RegistryFeed {
         table.apply(message, sequence: message.sequence ?? table.sequence)
         known.sequence = table.sequence
         guard let service = message.service else { return }
-        outputs.table(table, [service])
-        if service != own, let routes = table.routes(of: service), !routes.isKnown {
-            Task { await askNearest(service) }
-        }
         scheduleSave()
+        guard service != own, let routes = table.routes(of: service), !routes.isKnown else {
+            return outputs.table(table, [service])
+        }
+        // Calls that wait for the name hear with its absence what else may have been meant.
+        Task {
+            await askNearest(service)
+            outputs.table(table, [service])
+        }
     }
 
     /// What the registry offers instead of a name that it does not know.
     private func askNearest(_ service: ServiceName) async {
         do {
-            _ = try await registry.withConnection { try await $0.lookup(service) }
+            _ = try await registry.withConnection(timeout: Self.nearestPatience) { try await $0.lookup(service) }
         } catch let error as RegistryClientError where error.code == .unknownService {
             outputs.nearest(service, error.nearest)
         } catch {

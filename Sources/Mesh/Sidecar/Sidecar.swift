@@ -31,6 +31,7 @@ public final class Sidecar: Sendable {
     private let inbound: InboundListener?
     private let admin: [AdminListener]
     private let log: AccessLog
+    private let spans: SpanExporter?
 
     /// `host:port` or `unix:PATH`: what the application gets as `HMS_MESH_ADDR`.
     public var outboundAddress: String { outbound.address }
@@ -56,15 +57,24 @@ public final class Sidecar: Sendable {
         try PrivateFile.makeDirectory(configuration.runDirectory)
         let registry = RegistryAccess(configuration.registry)
         let identity = try WorkloadIdentity(
-            service: configuration.service,
+            subject: configuration.subject,
+            life: configuration.certificateLife,
             registry: registry,
             joinToken: configuration.joinToken,
             directory: configuration.stateDirectory + "/identity"
         )
         let svid = try await identity.obtain(now: WallClock.now())
         let (subscriptions, subscribe) = AsyncStream<ServiceName>.makeStream()
-        let log = AccessLog(path: configuration.stateDirectory + "/access.log")
-        let loops = try await SidecarLoops.make(configuration, trustDomain: svid.id.trustDomain, log: log) { name in
+        let log = AccessLog(path: configuration.logPath ?? configuration.stateDirectory + "/access.log")
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads))
+        let spans = SpanExporter.make(configuration, loop: group.next())
+        let loops = try await SidecarLoops.make(
+            configuration,
+            trustDomain: svid.id.trustDomain,
+            log: log,
+            spans: spans,
+            group: group
+        ) { name in
             subscribe.yield(name)
         }
         let condition = SidecarCondition()
@@ -74,7 +84,7 @@ public final class Sidecar: Sendable {
         let inbound = try await InboundListener.start(configuration, loops: loops)
         let feed = RegistryFeed(
             registry: registry,
-            own: configuration.service,
+            own: configuration.person == nil ? configuration.service : nil,
             path: configuration.stateDirectory + "/last-known-good.json",
             outputs: outputs(loops, condition, credentials)
         )
@@ -85,6 +95,7 @@ public final class Sidecar: Sendable {
             identity: identity,
             feed: feed,
             log: log,
+            spans: spans,
             outbound: outbound.address,
             inbound: inbound.map { "\(configuration.inboundHost):\($0.port)" } ?? "-"
         )
@@ -96,6 +107,12 @@ public final class Sidecar: Sendable {
                 try await AdminListener.start(host: host, port: port, answers: reporter.answers, group: loops.group)
             )
         }
+        let remote = RemoteAdmin(
+            answers: reporter.answers,
+            registry: registry,
+            instance: InstanceKey(service: configuration.service, id: configuration.instance)
+        )
+        loops.onEach { $0.remoteAdmin = remote }
         let registrar = try inbound.map { inbound in
             Registrar(
                 registry: registry,
@@ -119,6 +136,7 @@ public final class Sidecar: Sendable {
             inbound: inbound,
             admin: admin,
             log: log,
+            spans: spans,
             adminSocket: socket,
             svid: svid
         )
@@ -137,6 +155,7 @@ public final class Sidecar: Sendable {
         inbound: InboundListener?,
         admin: [AdminListener],
         log: AccessLog,
+        spans: SpanExporter?,
         adminSocket: String,
         svid: X509SVID
     ) {
@@ -152,6 +171,7 @@ public final class Sidecar: Sendable {
         self.inbound = inbound
         self.admin = admin
         self.log = log
+        self.spans = spans
         self.adminSocket = adminSocket
         trustDomain = svid.id.trustDomain
         renewsIn = max(.zero, svid.renewAfter.since(WallClock.now()))
@@ -193,6 +213,7 @@ public final class Sidecar: Sendable {
             group.addTask { await self.sweep() }
             group.addTask { await self.probe() }
             if let registrar { group.addTask { await registrar.run() } }
+            if let spans { group.addTask { await spans.run() } }
             await group.waitForAll()
         }
     }
@@ -280,6 +301,7 @@ public final class Sidecar: Sendable {
             state.data.log.flush()
         }
         await log.close()
+        await spans?.finish()
         try? await loops.group.shutdownGracefully()
     }
 }

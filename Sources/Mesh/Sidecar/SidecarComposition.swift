@@ -33,18 +33,21 @@ extension SidecarLoops {
         _ configuration: SidecarConfiguration,
         trustDomain: TrustDomain,
         log: AccessLog,
+        spans: SpanExporter?,
+        group: MultiThreadedEventLoopGroup,
         subscribe: @escaping @Sendable (ServiceName) -> Void
     ) async throws -> SidecarLoops {
         let settings = DataPlaneSettings(configuration, trustDomain: trustDomain)
         let resolver = OutboundResolver(targets: TargetResolver(trustDomain: trustDomain.description))
         return try await SidecarLoops(
-            group: MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.threads)),
+            group: group,
             resolver: resolver
         ) { loop in
             let data = DataPlane(
                 loop: loop,
                 settings: settings,
                 log: AccessLog.Writer(log, loop: loop),
+                spans: spans,
                 clock: WallClock.now,
                 subscribe: subscribe
             )
@@ -67,7 +70,7 @@ extension DataPlaneSettings {
 
     init(_ configuration: SidecarConfiguration, trustDomain: TrustDomain) {
         self.init(
-            service: configuration.service,
+            caller: SPIFFEID(trustDomain: trustDomain, subject: configuration.subject).shortName,
             instance: configuration.instance,
             zone: configuration.zone,
             trustDomain: trustDomain,
@@ -145,5 +148,23 @@ extension InstanceID {
     /// Without what a file's name can't hold.
     var fileName: String {
         String(description.map { $0 == "/" || $0 == ":" ? "_" : $0 })
+    }
+}
+
+extension SpanExporter {
+    /// nil where no spans are to be kept.
+    static func make(_ configuration: SidecarConfiguration, loop: any EventLoop) -> SpanExporter? {
+        configuration.tracing.map { tracing in
+            SpanExporter(
+                tracing,
+                resource: SpanBatch.Resource(
+                    service: configuration.subject.shortName,
+                    instance: configuration.instance.description,
+                    version: configuration.version,
+                    programVersion: configuration.programVersion
+                ),
+                loop: loop
+            )
+        }
     }
 }

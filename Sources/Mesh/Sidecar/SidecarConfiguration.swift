@@ -14,6 +14,10 @@ public struct SidecarConfiguration: Sendable {
 
     public var service: ServiceName
     public var instance: InstanceID
+    /// Who calls, where it is a person at a terminal and not the service.
+    public var person: Login?
+    /// How long each certificate is asked for; nil: as long as the registry gives it.
+    public var certificateLife: Duration?
     public var version = ""
     public var zone = ""
     public var tags: [String] = []
@@ -36,6 +40,8 @@ public struct SidecarConfiguration: Sendable {
     public var stateDirectory: String
     /// The admin socket's place; made with mode 0700.
     public var runDirectory: String
+    /// Of the access log; nil: `access.log` in ``stateDirectory``.
+    public var logPath: String?
 
     public var outbound = Outbound.tcp(host: "127.0.0.1", port: 0)
     /// Where other sidecars call; also what is registered, unless ``advertisedHost`` is set.
@@ -60,6 +66,8 @@ public struct SidecarConfiguration: Sendable {
     public var threads = 1
     /// Metrics and health alone, for scrapers.
     public var adminListen: (host: String, port: Int)?
+    /// Where spans of its requests go; nil: none are kept.
+    public var tracing: TracingConfiguration?
     /// As `/metrics` tells it.
     public var programVersion = ""
     /// How long requests under way may take once it stops.
@@ -78,6 +86,9 @@ public struct SidecarConfiguration: Sendable {
         self.stateDirectory = stateDirectory
         self.runDirectory = runDirectory
     }
+
+    /// Whom its certificate is of.
+    var subject: SPIFFEID.Subject { person.map { .user($0) } ?? .service(service) }
 }
 
 /// What a sidecar tells of itself while it runs.

@@ -5,6 +5,7 @@ import RegistryModel
 struct SidecarReport: Sendable {
     struct Loop: Sendable {
         var metrics: MeshMetrics
+        var recent: [ServiceName: RecentCalls.Summary]
         var upstreams: [(UpstreamSnapshot, ResolvedRules)]
         var connections: Int
         var inFlight: Int
@@ -30,6 +31,8 @@ struct SidecarReport: Sendable {
     var startedAt: Timestamp
     var now: Timestamp
     var lostLogLines: UInt64
+    /// Requests whose spans were sent, and were not; nil where none are kept.
+    var spans: (exported: UInt64, dropped: UInt64)?
     var loops: [Loop]
 
     func json() -> [UInt8] {
@@ -96,12 +99,14 @@ struct SidecarReport: Sendable {
         json.member("total", snapshot.candidates.total)
         json.member("in_flight", snapshot.inFlight)
         json.member("panic", snapshot.isPanic)
+        json.member("external", snapshot.instances.contains { $0.routed.externalURL != nil })
         if let open = snapshot.breakerOpenFor { json.member("breaker_open_ms", open.milliseconds) }
         json.key("retry_budget")
         json.write(snapshot.retryBudget)
         json.member("requests", series?.count ?? 0)
         json.member("server_errors", series?.byClass[5] ?? 0)
         json.member("retries", series?.retries ?? 0)
+        writeRecent(snapshot.service, to: &json)
         json.key("rules")
         json.beginObject()
         write(rules.rules.retries, rules.retriesSource, "retries", to: &json)
@@ -112,7 +117,7 @@ struct SidecarReport: Sendable {
         json.endObject()
         json.key("instances")
         json.beginArray()
-        for instance in snapshot.instances { write(instance, to: &json) }
+        for instance in snapshot.instances { write(instance, of: snapshot.service, to: &json) }
         json.endArray()
         json.endObject()
     }
@@ -126,12 +131,35 @@ struct SidecarReport: Sendable {
         json.endObject()
     }
 
-    private func write(_ instance: UpstreamSnapshot.Instance, to json: inout JSONWriter) {
+    /// Calls of the last seconds; of fewer where the sidecar is younger.
+    private func writeRecent(_ service: ServiceName, to json: inout JSONWriter) {
+        var total = RecentCalls.Summary()
+        for loop in loops { if let recent = loop.recent[service] { total.add(recent) } }
+        json.key("recent")
+        json.beginObject()
+        json.key("seconds")
+        let age = Double(now.since(startedAt).milliseconds) / 1_000
+        json.write(min(Double(RecentCalls.seconds), max(1, age)))
+        json.member("requests", total.requests)
+        json.member("succeeded", total.succeeded)
+        json.member("retried", total.retried)
+        if let median = total.quantile(0.5) { json.member("p50_us", median) }
+        if let tail = total.quantile(0.99) { json.member("p99_us", tail) }
+        json.endObject()
+    }
+
+    /// Tries of an instance are those of all loops; the rest is the busiest one's.
+    private func write(_ instance: UpstreamSnapshot.Instance, of service: ServiceName, to json: inout JSONWriter) {
+        let everywhere = loops.flatMap(\.upstreams).filter { $0.0.service == service }.flatMap(\.0.instances)
+            .filter { $0.routed.key == instance.routed.key }
         json.beginObject()
         json.member("id", instance.routed.key.id.description)
         json.member("address", instance.routed.endpoint.description)
         json.member("health", instance.routed.health.description)
         json.member("in_flight", instance.inFlight)
+        json.member("tries", everywhere.reduce(0) { $0 + $1.tries })
+        json.member("failed_tries", everywhere.reduce(0) { $0 + $1.failedTries })
+        json.member("failures_in_a_row", instance.failuresInARow)
         if let latency = instance.latency { json.member("latency_us", latency.microseconds) }
         if let ejected = instance.ejectedFor { json.member("ejected_ms", ejected.milliseconds) }
         if let last = instance.lastOutcome { json.member("last", last) }
@@ -235,6 +263,15 @@ struct SidecarReport: Sendable {
             "Lines of the access log that were not written.",
             Int(clamping: lostLogLines)
         )
+        if let spans {
+            page.metric(
+                "hms_mesh_traced_requests_total",
+                "counter",
+                "Requests whose spans the collector got, or did not."
+            )
+            page.sample("hms_mesh_traced_requests_total", [("result", "exported")], String(spans.exported))
+            page.sample("hms_mesh_traced_requests_total", [("result", "dropped")], String(spans.dropped))
+        }
         return page.text
     }
 }

@@ -12,6 +12,7 @@ struct SidecarReporter: Sendable {
     let identity: WorkloadIdentity
     let feed: RegistryFeed
     let log: AccessLog
+    let spans: SpanExporter?
     let outbound: String
     let inbound: String
     let startedAt = WallClock.now()
@@ -46,6 +47,7 @@ struct SidecarReporter: Sendable {
             startedAt: startedAt,
             now: WallClock.now(),
             lostLogLines: log.lostLines,
+            spans: spans?.counts,
             loops: try await loops.map { $0.report(now: .now()) }
         )
     }
@@ -55,6 +57,7 @@ extension LoopState {
     func report(now: NIODeadline) -> SidecarReport.Loop {
         SidecarReport.Loop(
             metrics: data.metrics,
+            recent: Dictionary(data.entries.map { ($0.service, $0.recent.summary(now: now)) }) { $1 },
             upstreams: data.entries.map { ($0.upstream.snapshot(now: now), $0.rules) },
             connections: connectionCount,
             inFlight: inbound.inFlight,

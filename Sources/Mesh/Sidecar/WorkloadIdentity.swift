@@ -10,7 +10,8 @@ actor WorkloadIdentity {
     /// Within how long the sidecars of a fleet leave a former root, each at a moment of its own.
     private static let leaving = Duration.seconds(30)
 
-    private let service: ServiceName
+    private let subject: SPIFFEID.Subject
+    private let life: Duration?
     private let registry: RegistryAccess
     private let joinToken: JoinToken?
     private let directory: String
@@ -24,12 +25,20 @@ actor WorkloadIdentity {
     private var leavesRootAt: Timestamp?
 
     /// - Parameters:
+    ///   - life: of the certificates that a registry's socket gives; nil: the registry's own.
     ///   - registry: gets what connections to it need, now and with each renewal.
     ///   - joinToken: for the first certificate by a TLS door, and where the one there is isn't taken any more.
     ///   - directory: of this service's identity; made with mode 0700.
     /// - Throws: `storage`; a key file that holds no key.
-    init(service: ServiceName, registry: RegistryAccess, joinToken: JoinToken?, directory: String) throws {
-        self.service = service
+    init(
+        subject: SPIFFEID.Subject,
+        life: Duration? = nil,
+        registry: RegistryAccess,
+        joinToken: JoinToken?,
+        directory: String
+    ) throws {
+        self.subject = subject
+        self.life = life
         self.registry = registry
         self.joinToken = joinToken
         self.directory = directory
@@ -92,10 +101,10 @@ actor WorkloadIdentity {
     func renew() async throws -> X509SVID {
         do {
             let (svid, bundle) = try await registry.address.isTLS ? issuedByTLS() : issuedBySocket()
-            guard svid.id.subject == .service(service) else {
+            guard svid.id.subject == subject else {
                 throw IdentityError(
                     .malformedCertificate,
-                    "the registry's certificate is of \(svid.id), not of \(service)"
+                    "the registry's certificate is of \(svid.id), not of \(subject.shortName)"
                 )
             }
             try PrivateFile.write(try svid.pem, to: directory + "/certificate.pem")
@@ -117,10 +126,10 @@ actor WorkloadIdentity {
     /// On the registry's machine: the socket's own right.
     private func issuedBySocket() async throws -> (X509SVID, TrustBundle) {
         let request = try SVIDRequest.pem(signedBy: key)
-        let service = service
+        let (subject, life) = (subject, life)
         let (issued, authority) = try await registry.withConnection { connection in
             (
-                try await connection.issueCertificate(service: service, request: request),
+                try await connection.issueCertificate(for: subject, request: request, life: life),
                 try await connection.authority()
             )
         }
@@ -173,7 +182,7 @@ actor WorkloadIdentity {
         guard let joinToken else { throw noCertificate }
         return try await RegistryCredentials.joined(
             by: joinToken,
-            as: .service(service),
+            as: subject,
             at: registry.address,
             key: key
         )
@@ -182,8 +191,9 @@ actor WorkloadIdentity {
     private var noCertificate: RegistryClientError {
         RegistryClientError(
             .certificateRefused,
-            "\(service) has no certificate yet, and \(registry.address) gives one for a join token alone",
-            hint: "HMS_TOKEN=hms1.… hms-mesh run     an operator makes one: hms-reg token create --service \(service)"
+            "\(subject.shortName) has no certificate yet, and \(registry.address) gives one for a join token alone",
+            hint:
+                "HMS_TOKEN=hms1.… hms-mesh run     an operator makes one: hms-reg token create --service \(subject.shortName)"
         )
     }
 

@@ -417,6 +417,14 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .snapshotTaken(newValue)}
   }
 
+  var sidecarTailed: Hms_Log_V1_SidecarTailed {
+    get {
+      if case .sidecarTailed(let v)? = kind {return v}
+      return Hms_Log_V1_SidecarTailed()
+    }
+    set {kind = .sidecarTailed(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -444,6 +452,7 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case checkpointed(Hms_Log_V1_Checkpointed)
     case registryRestored(Hms_Log_V1_RegistryRestored)
     case snapshotTaken(Hms_Log_V1_SnapshotTaken)
+    case sidecarTailed(Hms_Log_V1_SidecarTailed)
 
   }
 
@@ -1248,6 +1257,29 @@ nonisolated struct Hms_Log_V1_SnapshotTaken: Sendable {
   init() {}
 }
 
+/// An operator looked on at the requests of an instance, through its sidecar, from elsewhere.
+nonisolated struct Hms_Log_V1_SidecarTailed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var service: String = String()
+
+  var id: String = String()
+
+  /// Who, and by which certificate.
+  var spiffeID: String = String()
+
+  var serial: String = String()
+
+  /// What was asked for: /tail?service=identity-check
+  var target: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hms.log.v1"
@@ -1296,7 +1328,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0\u{4}\u{2}sidecar_tailed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1620,6 +1652,19 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .snapshotTaken(v)
         }
       }()
+      case 35: try {
+        var v: Hms_Log_V1_SidecarTailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .sidecarTailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .sidecarTailed(v)
+        }
+      }()
       default: break
       }
     }
@@ -1738,6 +1783,10 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .snapshotTaken?: try {
       guard case .snapshotTaken(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
+    }()
+    case .sidecarTailed?: try {
+      guard case .sidecarTailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
     }()
     case nil: break
     }
@@ -3129,6 +3178,56 @@ nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProt
     if lhs.sequence != rhs.sequence {return false}
     if lhs.sha256 != rhs.sha256 {return false}
     if lhs.bytes != rhs.bytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_SidecarTailed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".SidecarTailed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}id\0\u{3}spiffe_id\0\u{1}serial\0\u{1}target\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.service) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.spiffeID) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.serial) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.target) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.service.isEmpty {
+      try visitor.visitSingularStringField(value: self.service, fieldNumber: 1)
+    }
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 2)
+    }
+    if !self.spiffeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.spiffeID, fieldNumber: 3)
+    }
+    if !self.serial.isEmpty {
+      try visitor.visitSingularStringField(value: self.serial, fieldNumber: 4)
+    }
+    if !self.target.isEmpty {
+      try visitor.visitSingularStringField(value: self.target, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_SidecarTailed, rhs: Hms_Log_V1_SidecarTailed) -> Bool {
+    if lhs.service != rhs.service {return false}
+    if lhs.id != rhs.id {return false}
+    if lhs.spiffeID != rhs.spiffeID {return false}
+    if lhs.serial != rhs.serial {return false}
+    if lhs.target != rhs.target {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
