@@ -82,7 +82,7 @@ let targets: [Target] = [
     .target(
         name: "Mesh",
         dependencies: [
-            "RegistryModel", "RegistryClient", "Identity", "MeshManifest",
+            "RegistryModel", "RegistryClient", "Identity", "MeshManifest", "Supervision",
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
             .product(name: "NIOCore", package: "swift-nio"),

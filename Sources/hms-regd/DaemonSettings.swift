@@ -122,6 +122,7 @@ struct DaemonSettings {
             idleExit: idleExit
         )
         options.mayListenElsewhere = !isListenNamed
+        options.manager = ServiceManager(environment: Environment.variable)
         options.advertiseAllow = advertiseAllow
         options.rejoinWindow = rejoinWindow
         options.rotation = rotation

@@ -201,8 +201,8 @@ struct InterfaceTests {
             #expect(metrics.contains("hms_reg_instances{health=\"healthy\"} 1\n"))
             #expect(metrics.contains("hms_reg_fsync_duration_seconds_bucket{le=\"+Inf\"} 2\n"))
             #expect(try daemon.request("GET", "/readyz").body == "ready\n")
-            let targets = try daemon.request("GET", "/v1/targets").body
-            #expect(targets.contains(#"{"targets":["10.0.0.1:1"],"labels":{"service":"a","instance_id":"1""#))
+            // Nobody has said where the instance's own metrics are.
+            #expect(try daemon.request("GET", "/v1/targets").body == "[]")
         }
     }
 

@@ -82,7 +82,7 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         timer?.cancel()
-        state.refusedHandshakes += 1
+        state.handshakes.failed += 1
         context.close(promise: nil)
     }
 
@@ -92,7 +92,7 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
             peer: state.judge(try? context.pipeline.syncOperations.nioSSL_peerCertificate()),
             since: .now()
         )
-        state.handshakes += 1
+        state.handshakes.done += 1
         let begin: (RequestHead, any ResponseWriter) -> (any RequestSink)? = { [state] head, writer in
             state.begin(head, on: connection, writer: writer)
         }

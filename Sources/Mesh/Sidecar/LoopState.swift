@@ -10,8 +10,8 @@ final class LoopState {
     let inbound: InboundPlane
     private let allow: PeerAuthorization.AllowList
     private var connections: [ObjectIdentifier: InboundConnection] = [:]
-    var handshakes = 0
-    var refusedHandshakes = 0
+    /// Of callers.
+    var handshakes = HandshakeCounts()
 
     init(data: DataPlane, inbound: InboundPlane, allow: PeerAuthorization.AllowList) {
         self.data = data

@@ -91,15 +91,21 @@ public final class Sidecar: Sendable {
         let socket =
             configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
         var admin = [try await AdminListener.start(socket: socket, answers: reporter.answers, group: loops.group)]
+        var metricsPort: Int?
         if let (host, port) = configuration.adminListen {
-            admin.append(
-                try await AdminListener.start(host: host, port: port, answers: reporter.answers, group: loops.group)
+            let listener = try await AdminListener.start(
+                host: host,
+                port: port,
+                answers: reporter.answers,
+                group: loops.group
             )
+            metricsPort = listener.port
+            admin.append(listener)
         }
         let registrar = try inbound.map { inbound in
             Registrar(
                 registry: registry,
-                instance: try configuration.registration(svid, inboundPort: inbound.port),
+                instance: try configuration.registration(svid, inboundPort: inbound.port, metricsPort: metricsPort),
                 tell: tell,
                 clock: { offset in loops.onEach { $0.data.connector.clockOffset = offset } }
             )
@@ -256,6 +262,11 @@ public final class Sidecar: Sendable {
                 }
             }
         } while await Task.pause(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
+    }
+
+    /// Comes back once every event loop has turned: what hangs passes on no call.
+    public func turns() async {
+        _ = try? await loops.map { _ in }
     }
 
     // MARK: Stop
