@@ -77,7 +77,8 @@ let targets: [Target] = [
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
-        ]
+        ],
+        resources: [.embedInCode("Resources/openapi.json")]
     ),
     .target(
         name: "Mesh",
@@ -166,7 +167,8 @@ let targets: [Target] = [
     .testTarget(
         name: "RegistryAPITests",
         dependencies: [
-            "RegistryAPI", "Registry", "RegistryModel", .product(name: "NIOCore", package: "swift-nio"),
+            "RegistryAPI", "Registry", "RegistryModel", "Identity", "TestSupport",
+            .product(name: "NIOCore", package: "swift-nio"),
         ]
     ),
     .testTarget(
