@@ -206,6 +206,30 @@ struct InterfaceTests {
         }
     }
 
+    @Test("the API describes itself, to anybody")
+    func description() async throws {
+        try await withDaemon { daemon in
+            let answer = try daemon.request("GET", "/openapi.json")
+            #expect(answer.status == 200)
+            let document = try JSONValue(parsing: Array(answer.body.utf8))
+            #expect(document["paths"]?["/v1/heartbeats"]?["post"]?["operationId"]?.text == "heartbeats")
+        }
+    }
+
+    @Test("a snapshot is never written over, and one that can't be written is told, not an internal error")
+    func snapshots() async throws {
+        try await withDaemon { daemon in
+            let path = daemon.data + ".tar.zst"
+            #expect(try daemon.request("POST", "/v1/snapshots", #"{"file":"\#(path)"}"#).status == 201)
+            let again = try daemon.request("POST", "/v1/snapshots", #"{"file":"\#(path)"}"#)
+            #expect(again.status == 409)
+            #expect(again.body.contains(#""code":"snapshot-exists""#))
+            let nowhere = try daemon.request("POST", "/v1/snapshots", #"{"file":"/nonexistent/a.tar.zst"}"#)
+            #expect(nowhere.status == 503)
+            #expect(nowhere.body.contains(#""code":"snapshot-failed""#))
+        }
+    }
+
     /// The ids of a look-up's document, in order.
     private func ids(_ answer: RawAnswer) -> [String] {
         let document = try? JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: [[String: Any]]]
