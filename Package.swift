@@ -79,12 +79,13 @@ let targets: [Target] = [
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
-        ]
+        ],
+        resources: [.embedInCode("Resources/openapi.json")]
     ),
     .target(
         name: "Mesh",
         dependencies: [
-            "RegistryModel", "RegistryClient", "Identity", "MeshManifest",
+            "RegistryModel", "RegistryClient", "Identity", "MeshManifest", "Supervision",
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -184,7 +185,8 @@ let targets: [Target] = [
     .testTarget(
         name: "RegistryAPITests",
         dependencies: [
-            "RegistryAPI", "Registry", "RegistryModel", .product(name: "NIOCore", package: "swift-nio"),
+            "RegistryAPI", "Registry", "RegistryModel", "Identity", "TestSupport",
+            .product(name: "NIOCore", package: "swift-nio"),
         ]
     ),
     .testTarget(

@@ -54,3 +54,19 @@ extension ServiceRegistry {
         }
     }
 }
+
+extension ServiceRegistry {
+    /// Comes back once the writer has taken what waited before; nothing is logged for it.
+    ///
+    /// - Returns: false where it takes nothing any more, or too much waits.
+    public func writerAnswers() async -> Bool {
+        await withCheckedContinuation { continuation in
+            let question = Submission(commands: [], actor: nil) { _ in continuation.resume(returning: true) }
+            do throws(RegistryError) {
+                try queue.enqueue(question)
+            } catch {
+                continuation.resume(returning: error.code == .overloaded)
+            }
+        }
+    }
+}

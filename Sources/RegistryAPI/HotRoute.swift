@@ -1,3 +1,4 @@
+import HTTPTypes
 import NIOHTTP1
 import RegistryModel
 
@@ -32,6 +33,12 @@ enum HotRoute: Sendable {
         default: return nil
         }
     }
+
+    /// As the router would know them.
+    static let paths: [(method: HTTPRequest.Method, path: String)] = [
+        (.get, "/v1/services/{service}"), (.put, "/v1/services/{service}/instances/{id}"),
+        (.post, "/v1/heartbeats"), (.post, "/v1/instances"),
+    ]
 
     var isWrite: Bool {
         if case .lookup = self { false } else { true }

@@ -15,7 +15,6 @@ struct RegistryRoutes: Sendable {
     let readiness: Readiness
     let rejoinWindow: Duration
 
-    /// Methods by path, for 405 and its `Allow`.
     static func responder(
         registry: ServiceRegistry,
         authority: RegistryAuthority,
@@ -32,39 +31,55 @@ struct RegistryRoutes: Sendable {
             readiness: readiness,
             rejoinWindow: rejoinWindow
         )
-        let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
-        routes.addOperations(to: router)
-        if door != .metrics {
-            routes.addServices(to: router)
-            routes.addInstances(to: router)
-            routes.addPolicies(to: router)
-            routes.addExternals(to: router)
-            routes.addGuard(to: router)
-            routes.addStatus(to: router)
-            routes.addWatch(to: router)
-            routes.addTrustBundle(to: router)
-            routes.addCheckpoint(to: router)
-            routes.addHistory(to: router)
-        }
-        if door == .operators || door == .tls {
-            routes.addCertificates(to: router)
-            routes.addAuthority(to: router)
-            routes.addTokens(to: router)
-            routes.addIdentity(to: router)
-            routes.addSnapshots(to: router)
-            routes.addLog(to: router)
-        }
+        let router = routes.router()
+        let table = routes.table(of: router)
         let responder = router.buildResponder()
         return CallbackResponder<Context> { request, context in
             do {
                 let response = try await responder.respond(to: request, context: context)
                 // The router's own word for "no route" has no body; ours always has one.
                 let isUnrouted = response.status == .notFound && response.headers[.contentType] == nil
-                return isUnrouted ? routes.unrouted(request).response : response
+                return isUnrouted ? routes.unrouted(request, table).response : response
             } catch {
                 return routes.failure(error).response
             }
         }
+    }
+
+    func router() -> Router<Context> {
+        let router = Router(context: Context.self, options: .autoGenerateHeadEndpoints)
+        addOperations(to: router)
+        if door != .metrics {
+            addServices(to: router)
+            addInstances(to: router)
+            addPolicies(to: router)
+            addExternals(to: router)
+            addGuard(to: router)
+            addStatus(to: router)
+            addWatch(to: router)
+            addDescription(to: router)
+            addTrustBundle(to: router)
+            addCheckpoint(to: router)
+            addHistory(to: router)
+        }
+        if door == .operators || door == .tls {
+            addCertificates(to: router)
+            addAuthority(to: router)
+            addTokens(to: router)
+            addIdentity(to: router)
+            addSnapshots(to: router)
+            addLog(to: router)
+        }
+        return router
+    }
+
+    /// All that this door has, what is answered before the router included.
+    func table(of router: Router<Context>) -> RouteTable {
+        var table = RouteTable(router.routes.map { ($0.method, $0.path.description) })
+        if door != .metrics {
+            for (method, path) in HotRoute.paths { table.add(method.rawValue, path) }
+        }
+        return table
     }
 
     /// Adds a route whose answer is a value; errors become problems in one place.
@@ -105,30 +120,12 @@ struct RegistryRoutes: Sendable {
     }
 
     /// No route: the path is unknown, or has other methods.
-    private func unrouted(_ request: Request) -> Reply {
-        let known: [(shape: [String], methods: String)] = [
-            (["v1", "services"], "GET"), (["v1", "registry"], "GET"), (["v1", "services", "*"], "GET, DELETE"),
-            (["v1", "services", "*", "instances", "*"], "GET, PUT, DELETE"),
-            (["v1", "services", "*", "instances", "*", "drain"], "POST"),
-            (["v1", "services", "*", "instances", "*", "observers"], "POST"),
-            (["v1", "services", "*", "policy"], "GET, PUT, DELETE"), (["v1", "instances"], "POST"),
-            (["v1", "heartbeats"], "POST"), (["v1", "external"], "POST"), (["v1", "guard"], "GET, POST"),
-            (["v1", "status"], "GET"), (["v1", "watch"], "GET"), (["v1", "targets"], "GET"),
-            (["v1", "trust-bundle"], "GET"), (["v1", "authority", "rotate"], "POST"),
-            (["v1", "authority", "install"], "POST"), (["v1", "certificates"], "GET, POST"),
-            (["v1", "services", "*", "history"], "GET"), (["v1", "timeline"], "GET"), (["v1", "log"], "GET"),
-            (["v1", "log", "*"], "GET"),
-            (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
-            (["v1", "checkpoint", "key"], "GET"),
-            (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
-            (["v1", "tokens"], "GET, POST"), (["v1", "whoami"], "GET"), (["v1", "tokens", "*"], "DELETE"),
-        ]
+    private func unrouted(_ request: Request, _ table: RouteTable) -> Reply {
         let path = RequestTarget(request.uri.path)?.path ?? []
-        let match = known.first { shape, _ in
-            shape.count == path.count && zip(shape, path).allSatisfy { $0 == "*" || $0 == $1 }
+        guard let allowed = table.allowed(at: path) else {
+            return failure(ProblemDetails.unknownPath(request.uri.path))
         }
-        guard door != .metrics, let match else { return failure(ProblemDetails.unknownPath(request.uri.path)) }
-        return failure(ProblemDetails.methodNotAllowed(request.method.rawValue, allow: match.methods))
+        return failure(ProblemDetails.methodNotAllowed(request.method.rawValue, allow: allowed))
     }
 }
 

@@ -8,6 +8,7 @@ import NIOPosix
 public import Registry
 public import RegistryModel
 import ServiceLifecycle
+public import Supervision
 import Synchronization
 import UnixSignals
 
@@ -38,6 +39,8 @@ public struct RegistryServer: Sendable {
         public var trustDomain: TrustDomain
         /// It ends by itself when nobody has needed it for so long; nil: never.
         public var idleExit: Duration?
+        /// Who started this process and wants to hear how it is.
+        public var manager = ServiceManager(environment: { _ in nil })
 
         public init(
             registry: ServiceRegistry.Options,
@@ -142,6 +145,9 @@ public struct RegistryServer: Sendable {
                     if door.door == .tls, let address { authority.noteDoor(publicAddress(address)) }
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady(at: addresses)
+                    options.manager.ready(
+                        "serving at \(addresses.first ?? "no door"), \(registry.instanceCount) instances"
+                    )
                     ready(
                         Ready(
                             addresses: addresses,
@@ -154,8 +160,13 @@ public struct RegistryServer: Sendable {
             )
         }
         services.append(SnapshotSchedule(registry: registry, logger: logger))
+        if let interval = options.manager.watchdog {
+            services.append(
+                Watchdog(registry: registry, eventLoopGroup: group, manager: options.manager, interval: interval)
+            )
+        }
         // Last in, first out: watches end before the doors wait for their connections.
-        services.append(WatchEnder(registry: registry, readiness: readiness))
+        services.append(WatchEnder(registry: registry, readiness: readiness, manager: options.manager))
         var parts = services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
         if let limit = options.idleExit, let activity {
             let idle = IdleExit(registry: registry, activity: activity, limit: limit, logger: logger)
@@ -315,11 +326,13 @@ private final class OpenedDoors: Sendable {
 private struct WatchEnder: Service {
     let registry: ServiceRegistry
     let readiness: Readiness
+    let manager: ServiceManager
 
     func run() async throws {
         // Cancelled where a door could not be opened: nobody asked to stop.
         do { try await gracefulShutdown() } catch { return }
         readiness.becomeStopping()
+        manager.stopping()
         registry.endSubscriptions()
     }
 }

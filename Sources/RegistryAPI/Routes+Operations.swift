@@ -20,7 +20,7 @@ extension RegistryRoutes {
             return text("ready\n")
         }
         on(router, .get, "/metrics") { _ in
-            var reply = text(try PrometheusText.of(registry))
+            var reply = text(try PrometheusText.of(registry, authority))
             reply.contentType = "text/plain; version=0.0.4; charset=utf-8"
             return reply
         }
@@ -33,22 +33,26 @@ extension RegistryRoutes {
         return reply
     }
 
-    /// Prometheus `http_sd`: one group an instance that is routable.
+    /// Prometheus `http_sd`: one group an instance that says where its metrics are, whatever its health: the sick ones are
+    /// those that one wants to see. The sidecar's own metrics name the services that it calls, so its label is not `service`.
     private func targets() throws -> Reply {
         try registry.view.read { (snapshot) throws -> Reply in
             var json = JSONWriter(reservingCapacity: 4_096)
             json.beginArray()
             try snapshot.forEachInstance { key, state, _ in
-                guard state.health.isRoutable, let instance = try snapshot.instance(key)?.0 else { return }
+                guard let instance = try snapshot.instance(key)?.0, let address = instance.metricsAddress else {
+                    return
+                }
                 json.beginObject()
-                json.member("targets", [instance.endpoint.description])
+                json.member("targets", [address])
                 json.key("labels")
                 json.beginObject()
-                json.member("service", key.service.description)
+                json.member("workload", key.service.description)
                 json.member("instance_id", key.id.description)
                 json.member("version", instance.version)
                 json.member("zone", instance.zone)
-                json.member("status", state.health.description)
+                // Known while targets are chosen, and no label of what is stored: it would begin a new series each time.
+                json.member("__meta_hms_status", state.health.description)
                 json.endObject()
                 json.endObject()
             }

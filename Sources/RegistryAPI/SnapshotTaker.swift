@@ -30,16 +30,35 @@ struct SnapshotTaker: Sendable {
         if registry.checkpointKey != nil { _ = try await registry.signCheckpoint() }
         let target = try path ?? defaultPath()
         let registry = registry
-        let (manifest, record) = try await NIOThreadPool.singleton.runIfActive {
-            let manifest = try SnapshotArchive.write(
-                to: target,
-                view: registry.view,
-                dataDirectory: registry.dataDirectory.path
-            )
-            return (manifest, try SnapshotArchive.record(of: target, manifest))
+        let (manifest, record): (SnapshotManifest, SnapshotRecord)
+        do {
+            (manifest, record) = try await NIOThreadPool.singleton.runIfActive {
+                let manifest = try SnapshotArchive.write(
+                    to: target,
+                    view: registry.view,
+                    dataDirectory: registry.dataDirectory.path
+                )
+                return (manifest, try SnapshotArchive.record(of: target, manifest))
+            }
+        } catch {
+            throw Self.problem(error, target)
         }
         try await registry.record(record, actor: actor)
         return Taken(path: target, bytes: record.bytes, manifest: manifest)
+    }
+
+    /// What kept it from being taken; the registry itself goes on.
+    private static func problem(_ error: any Error, _ path: String) -> ProblemDetails {
+        if let error = error as? ReplayError, error.code == .usage {
+            return ProblemDetails(code: "snapshot-exists", status: 409, title: "Already there", detail: error.message)
+        }
+        return ProblemDetails(
+            code: "snapshot-failed",
+            status: 503,
+            title: "No snapshot",
+            detail: "\(path) could not be written and verified: \(error)",
+            hint: "nothing of it was left behind"
+        )
     }
 
     /// `2026-11-24T140624Z-7f3a91c2.tar.zst`

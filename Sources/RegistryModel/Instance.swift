@@ -49,6 +49,15 @@ public struct Instance: Sendable, Equatable {
     }
 }
 
+extension Instance {
+    /// The key of ``metadata`` that says where scrapers find the instance's metrics, `host:port`.
+    public static let metricsKey = "hms-metrics"
+
+    public var metricsAddress: String? {
+        metadata.first { $0.key == Self.metricsKey }?.value
+    }
+}
+
 /// One key and value of an instance's metadata.
 public struct MetadataEntry: Sendable, Equatable {
     public var key: String

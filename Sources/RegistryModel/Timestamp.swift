@@ -10,6 +10,11 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
         lhs.rawValue < rhs.rawValue
     }
 
+    /// Whole seconds since 1970, as metrics say times.
+    public var unixSeconds: Int64 {
+        rawValue / 1_000_000_000
+    }
+
     /// Saturates instead of trapping: event times come from files.
     public func advanced(by duration: Duration) -> Timestamp {
         let (sum, overflow) = rawValue.addingReportingOverflow(duration.nanoseconds)

@@ -16,11 +16,15 @@ public struct ChildEnvironment: Sendable, Equatable {
     /// What of this machine is not called through the mesh.
     private static let unproxied = ["localhost", "127.0.0.1", "::1"]
 
+    /// How the service manager hears of the sidecar: not the application's to speak by.
+    private static let managers = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
+
     /// `base` and what is added to it.
     ///
     /// A Unix socket is no proxy that `http_proxy` could name: with one the variable stays as it is.
     public func variables(over base: [String: String]) -> [String: String] {
         var variables = base
+        for name in Self.managers { variables[name] = nil }
         variables["PORT"] = String(port)
         variables["HOST"] = "127.0.0.1"
         variables["HMS_MESH_ADDR"] = meshAddress

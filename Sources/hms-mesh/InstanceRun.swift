@@ -16,6 +16,8 @@ struct InstanceRun: Sendable {
     let symbols: Symbols
     let registryText: String
     let isDevelopment: Bool
+    /// Who started this process and wants to hear how it is.
+    private let manager = ServiceManager(environment: Environment.variable)
 
     /// How an instance came to its end.
     private enum Ending: Sendable {
@@ -51,15 +53,30 @@ struct InstanceRun: Sendable {
             throw CommandError(error.message, exitCode: ExitCode(error.shellCode))
         }
         facts.use(child: child?.pid)
+        // A sidecar whose registry is away serves all the same.
+        manager.ready("calls are taken at \(sidecar.outboundAddress)")
+        let watching = Task { await watch(sidecar) }
         let opening = Task {
             try await Task.sleep(for: .seconds(1))
             screen.open()
         }
         let ending = await ending(child, signals, facts)
         opening.cancel()
+        watching.cancel()
+        manager.stopping()
         let code = await end(ending, sidecar, child, keeping, ran: ContinuousClock.now - began)
         screen.finish()
         return code
+    }
+
+    /// Says that the sidecar is alive, each time after its event loops have turned.
+    private func watch(_ sidecar: Sidecar) async {
+        guard let interval = manager.watchdog else { return }
+        while !Task.isCancelled {
+            await sidecar.turns()
+            manager.isAlive()
+            try? await Task.sleep(for: interval / 3)  // cut short by cancellation: the loop ends then
+        }
     }
 
     private func configuration(_ facts: Facts) -> SidecarConfiguration {

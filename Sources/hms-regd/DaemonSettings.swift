@@ -124,6 +124,7 @@ struct DaemonSettings {
             idleExit: idleExit
         )
         options.mayListenElsewhere = !isListenNamed
+        options.manager = ServiceManager(environment: Environment.variable)
         options.advertiseAllow = advertiseAllow
         options.rejoinWindow = rejoinWindow
         options.rotation = rotation

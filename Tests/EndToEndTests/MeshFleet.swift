@@ -45,6 +45,7 @@ struct MeshFleet: Sendable {
     ///   - mesh: the same of its `mesh:` block.
     ///   - outbound: `127.0.0.1:0` or `unix:PATH`
     ///   - environment: more of it.
+    ///   - options: more of `hms-mesh run`.
     ///   - token: by which it joins at the TLS door that stands in it; nil: it goes by the registry's socket.
     func sidecar(
         _ name: String,
@@ -53,6 +54,7 @@ struct MeshFleet: Sendable {
         service: [String] = [],
         mesh: [String] = [],
         outbound: String = "127.0.0.1:0",
+        options: [String] = [],
         token: String? = nil,
         environment: [String: String] = [:]
     ) async throws -> FleetSidecar {
@@ -74,7 +76,7 @@ struct MeshFleet: Sendable {
                 arguments: ["run"] + (token == nil ? ["--registry", "unix:\(registry.socket)"] : []) + [
                     "--file", home + "/hms.yml", "--outbound", outbound,
                     "--id", id,
-                ],
+                ] + options,
                 environment: ["XDG_STATE_HOME": directory + "/state", "XDG_RUNTIME_DIR": directory + "/run"]
                     .merging(token.map { ["HMS_TOKEN": $0] } ?? [:]) { $1 }
                     .merging(environment) { $1 }

@@ -43,4 +43,18 @@ struct MeshErrorTests {
         let short = try JSONValue(parsing: MeshError(.badRequest, "two lengths", hint: "send one").json())
         #expect(short["service"] == nil && short["instance"] == nil && short["hint"]?.text == "send one")
     }
+
+    @Test("each code has its page, which says what the code itself says", arguments: MeshErrorCode.allCases)
+    func reference(code: MeshErrorCode) throws {
+        let folder = packageDirectory + "/docs/reference/errors"
+        let page = String(decoding: try readFile("\(folder)/\(code).md"), as: UTF8.self)
+        let delivered = code.fixedDelivery.map { $0 == .no ? "no" : "unknown" } ?? "depends"
+        #expect(page.hasPrefix("# `\(code)`\n"))
+        for row in ["status | \(code.status)", "`grpc-status` | \(code.grpcStatus)", "delivered | \(delivered)"] {
+            #expect(page.contains("\n| \(row) |\n"), "\(row)")
+        }
+        for heading in ["## Why", "## What to do"] { #expect(page.contains("\n\(heading)\n- ")) }
+        let index = String(decoding: try readFile(folder + "/README.md"), as: UTF8.self)
+        #expect(index.contains("| [`\(code)`](\(code).md) | \(code.status) | \(delivered) |"))
+    }
 }

@@ -117,6 +117,11 @@ final class DataPlane {
         return pool
     }
 
+    /// Of all pools: of those to the application too.
+    var poolLoad: ConnectionPool.Load {
+        pools.values.reduce(into: ConnectionPool.Load()) { $0.add($1.load) }
+    }
+
     func closeIdle(now: NIODeadline) {
         for pool in pools.values { pool.closeIdle(now: now) }
     }

@@ -38,12 +38,24 @@ struct MeshMetrics: Sendable {
         var count: UInt64 { byClass.reduce(0, +) }
     }
 
+    /// As many names as a sidecar watches; calls by further ones are counted together, so that a page of metrics stays one
+    /// whatever an application calls.
+    static let mostServices = 512
+
     private(set) var outbound: [ServiceName: Series] = [:]
+    /// Of services beyond ``mostServices``.
+    private(set) var others = Series()
     private(set) var inbound = Series()
 
     mutating func record(service: ServiceName, status: Int, error: MeshErrorCode?, took: TimeAmount, tries: Int) {
+        let retries = UInt64(max(0, tries - 1))
+        guard outbound[service] != nil || outbound.count < Self.mostServices else {
+            others.record(status: status, error: error, took: took)
+            others.retries += retries
+            return
+        }
         outbound[service, default: Series()].record(status: status, error: error, took: took)
-        if tries > 1 { outbound[service]?.retries += UInt64(tries - 1) }
+        if retries > 0 { outbound[service]?.retries += retries }
     }
 
     mutating func recordInbound(status: Int, error: MeshErrorCode?, took: TimeAmount) {
@@ -52,6 +64,7 @@ struct MeshMetrics: Sendable {
 
     mutating func add(_ other: MeshMetrics) {
         for (service, series) in other.outbound { outbound[service, default: Series()].add(series) }
+        others.add(other.others)
         inbound.add(other.inbound)
     }
 }

@@ -77,6 +77,27 @@ final class ConnectionPool {
         shared.removeAll { !$0.isUsable && $0.streams == 0 }
     }
 
+    /// How many connections do what at the moment.
+    struct Load: Sendable {
+        var busy = 0
+        var idle = 0
+        var connecting = 0
+        /// Tries that wait for a connection.
+        var waiting = 0
+
+        mutating func add(_ other: Load) {
+            busy += other.busy
+            idle += other.idle
+            connecting += other.connecting
+            waiting += other.waiting
+        }
+    }
+
+    var load: Load {
+        let resting = idle.count + shared.count { $0.streams == 0 }
+        return Load(busy: max(0, open - resting), idle: resting, connecting: connecting, waiting: waiters.count)
+    }
+
     /// Takes nothing new; what is under way ends.
     func close() {
         isClosed = true

@@ -23,6 +23,8 @@ final class Connector {
     /// Nil until the first certificate is there.
     var credentials: MeshCredentials?
     var clockOffset = ClockOffset()
+    /// Of connections that this sidecar makes.
+    fileprivate(set) var handshakes = HandshakeCounts()
     private let clock: @Sendable () -> Timestamp
     private lazy var systemTLS = Result { try NIOSSLContext(configuration: .makeClientConfiguration()) }
 
@@ -146,6 +148,13 @@ final class Connector {
     }
 }
 
+/// TLS handshakes, by how they ended.
+struct HandshakeCounts: Sendable {
+    var done = 0
+    /// Not finished, or with somebody who is not to be talked to.
+    var failed = 0
+}
+
 /// What becomes of one connection until it can take requests.
 private final class ConnectionSetup {
     private let connector: Connector
@@ -175,6 +184,14 @@ private final class ConnectionSetup {
     func finish(_ result: Result<Connected, ExchangeFailure>) {
         guard let completion else { return }
         self.completion = nil
+        if isSecured {
+            switch result {
+            case .success: connector.handshakes.done += 1
+            // Where nobody answered there was no handshake.
+            case .failure(let failure) where failure.kind == .tls: connector.handshakes.failed += 1
+            case .failure: break
+            }
+        }
         completion(result)
     }
 

@@ -41,6 +41,9 @@ struct AdminListener: Sendable {
         return AdminListener(channel: try await bootstrap(answers, group).bind(host: host, port: port).get())
     }
 
+    /// nil: a Unix socket.
+    var port: Int? { channel.localAddress?.port }
+
     func close() async {
         try? await channel.close()
     }

@@ -82,7 +82,7 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         timer?.cancel()
-        state.refusedHandshakes += 1
+        state.handshakes.failed += 1
         context.close(promise: nil)
     }
 
@@ -95,7 +95,7 @@ private final class InboundGate: ChannelInboundHandler, RemovableChannelHandler 
             isAdmin: isAdmin,
             since: .now()
         )
-        state.handshakes += 1
+        state.handshakes.done += 1
         let begin: (RequestHead, any ResponseWriter) -> (any RequestSink)? = { [state] head, writer in
             isAdmin
                 ? state.beginAdmin(head, on: connection, writer: writer)

@@ -10,10 +10,10 @@ final class LoopState {
     let inbound: InboundPlane
     private let allow: PeerAuthorization.AllowList
     private var connections: [ObjectIdentifier: InboundConnection] = [:]
-    var handshakes = 0
-    var refusedHandshakes = 0
     /// nil until the sidecar can answer for itself.
     var remoteAdmin: RemoteAdmin?
+    /// Of callers.
+    var handshakes = HandshakeCounts()
 
     init(data: DataPlane, inbound: InboundPlane, allow: PeerAuthorization.AllowList) {
         self.data = data

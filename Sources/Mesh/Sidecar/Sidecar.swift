@@ -102,10 +102,16 @@ public final class Sidecar: Sendable {
         let socket =
             configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
         var admin = [try await AdminListener.start(socket: socket, answers: reporter.answers, group: loops.group)]
+        var metricsPort: Int?
         if let (host, port) = configuration.adminListen {
-            admin.append(
-                try await AdminListener.start(host: host, port: port, answers: reporter.answers, group: loops.group)
+            let listener = try await AdminListener.start(
+                host: host,
+                port: port,
+                answers: reporter.answers,
+                group: loops.group
             )
+            metricsPort = listener.port
+            admin.append(listener)
         }
         let remote = RemoteAdmin(
             answers: reporter.answers,
@@ -116,7 +122,7 @@ public final class Sidecar: Sendable {
         let registrar = try inbound.map { inbound in
             Registrar(
                 registry: registry,
-                instance: try configuration.registration(svid, inboundPort: inbound.port),
+                instance: try configuration.registration(svid, inboundPort: inbound.port, metricsPort: metricsPort),
                 tell: tell,
                 clock: { offset in loops.onEach { $0.data.connector.clockOffset = offset } }
             )
@@ -271,6 +277,11 @@ public final class Sidecar: Sendable {
                 }
             }
         } while await Task.pause(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
+    }
+
+    /// Comes back once every event loop has turned: what hangs passes on no call.
+    public func turns() async {
+        _ = try? await loops.map { _ in }
     }
 
     // MARK: Stop

@@ -106,7 +106,9 @@ extension SidecarConfiguration.Outbound {
 
 extension SidecarConfiguration {
     /// What the registry gets of this instance.
-    func registration(_ svid: X509SVID, inboundPort: Int) throws -> Instance {
+    ///
+    /// - Parameter metricsPort: where scrapers are answered; nil: nowhere.
+    func registration(_ svid: X509SVID, inboundPort: Int, metricsPort: Int?) throws -> Instance {
         var instance = Instance(
             key: InstanceKey(service: service, id: self.instance),
             endpoint: try Endpoint(host: advertisedHost ?? inboundHost, port: UInt16(clamping: inboundPort))
@@ -116,12 +118,25 @@ extension SidecarConfiguration {
         instance.zone = zone
         instance.tags = tags
         instance.metadata = metadata
+        if let metricsPort, let host = metricsHost, !metadata.contains(where: { $0.key == Instance.metricsKey }) {
+            let entry = MetadataEntry(key: Instance.metricsKey, value: "\(host):\(metricsPort)")
+            let index = metadata.firstIndex { $0.key > entry.key } ?? metadata.endIndex
+            instance.metadata.insert(entry, at: index)
+        }
         instance.weight = weight
         instance.applicationProtocol = applicationSpeaksHTTP2 ? "h2c" : "http1"
         instance.repeatable = repeatable
         instance.tlsCert = try svid.fingerprint
         instance.startID = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         return instance
+    }
+
+    /// As others reach it: a listener on all addresses is at the one that is advertised.
+    private var metricsHost: String? {
+        guard let host = adminListen?.host else { return nil }
+        let isWildcard = host == "0.0.0.0" || host == "::" || host == "[::]"
+        let known = isWildcard ? advertisedHost ?? inboundHost : host
+        return known.contains(":") && !known.hasPrefix("[") ? "[\(known)]" : known
     }
 }
 

@@ -9,8 +9,10 @@ struct SidecarReport: Sendable {
         var upstreams: [(UpstreamSnapshot, ResolvedRules)]
         var connections: Int
         var inFlight: Int
-        var handshakes: Int
-        var refusedHandshakes: Int
+        /// Of callers, and of connections that this sidecar makes.
+        var inboundHandshakes: HandshakeCounts
+        var outboundHandshakes: HandshakeCounts
+        var pools: ConnectionPool.Load
     }
 
     var version: String
@@ -68,14 +70,14 @@ struct SidecarReport: Sendable {
         return json.bytes
     }
 
-    private var metrics: MeshMetrics {
+    var metrics: MeshMetrics {
         var total = MeshMetrics()
         for loop in loops { total.add(loop.metrics) }
         return total
     }
 
     /// Of one loop, the busiest view of each service: with one loop that is all there is.
-    private var upstreams: [(UpstreamSnapshot, ResolvedRules)] {
+    var upstreams: [(UpstreamSnapshot, ResolvedRules)] {
         var byName: [ServiceName: (UpstreamSnapshot, ResolvedRules)] = [:]
         for loop in loops {
             for upstream in loop.upstreams
@@ -164,156 +166,5 @@ struct SidecarReport: Sendable {
         if let ejected = instance.ejectedFor { json.member("ejected_ms", ejected.milliseconds) }
         if let last = instance.lastOutcome { json.member("last", last) }
         json.endObject()
-    }
-
-    // MARK: Prometheus
-
-    /// Prometheus' text exposition format 0.0.4. Labels are names of services and codes of errors, which are bounded.
-    func prometheus() -> String {
-        let total = metrics
-        var page = MetricsPage()
-        page.metric("hms_mesh_build_info", "gauge", "Version of the sidecar.")
-        page.sample("hms_mesh_build_info", [("version", version)], "1")
-        page.metric("hms_mesh_requests_total", "counter", "Requests, by direction, service called and class of status.")
-        for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.classes(
-                "hms_mesh_requests_total",
-                [("direction", "outbound"), ("service", service.description)],
-                series
-            )
-        }
-        page.classes(
-            "hms_mesh_requests_total",
-            [("direction", "inbound"), ("service", service.description)],
-            total.inbound
-        )
-        page.metric("hms_mesh_errors_total", "counter", "Answers that this sidecar made itself, by code.")
-        for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.errors([("direction", "outbound"), ("service", service.description)], series)
-        }
-        page.errors([("direction", "inbound"), ("service", service.description)], total.inbound)
-        page.metric("hms_mesh_retries_total", "counter", "Tries beyond the first.")
-        for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.sample("hms_mesh_retries_total", [("service", service.description)], String(series.retries))
-        }
-        page.metric("hms_mesh_request_duration_seconds", "histogram", "From a request's head to its last byte.")
-        for (service, series) in total.outbound.sorted(by: { $0.key < $1.key }) {
-            page.histogram(
-                "hms_mesh_request_duration_seconds",
-                [("direction", "outbound"), ("service", service.description)],
-                series
-            )
-        }
-        page.histogram(
-            "hms_mesh_request_duration_seconds",
-            [("direction", "inbound"), ("service", service.description)],
-            total.inbound
-        )
-        page.gauge(
-            "hms_mesh_requests_in_flight",
-            "Requests from other sidecars under way.",
-            loops.reduce(0) { $0 + $1.inFlight }
-        )
-        page.gauge(
-            "hms_mesh_inbound_connections",
-            "Connections of other sidecars.",
-            loops.reduce(0) { $0 + $1.connections }
-        )
-        page.metric("hms_mesh_tls_handshakes_total", "counter", "TLS handshakes of callers, by how they ended.")
-        page.sample(
-            "hms_mesh_tls_handshakes_total",
-            [("result", "done")],
-            String(loops.reduce(0) { $0 + $1.handshakes })
-        )
-        page.sample(
-            "hms_mesh_tls_handshakes_total",
-            [("result", "refused")],
-            String(loops.reduce(0) { $0 + $1.refusedHandshakes })
-        )
-        page.metric("hms_mesh_usable_instances", "gauge", "Instances of a service that calls may go to.")
-        for (snapshot, _) in upstreams {
-            page.sample(
-                "hms_mesh_usable_instances",
-                [("service", snapshot.service.description)],
-                String(snapshot.candidates.usable)
-            )
-        }
-        page.metric("hms_mesh_breaker_open", "gauge", "1 while a service's circuit breaker is open.")
-        for (snapshot, _) in upstreams {
-            page.sample(
-                "hms_mesh_breaker_open",
-                [("service", snapshot.service.description)],
-                snapshot.breakerOpenFor == nil ? "0" : "1"
-            )
-        }
-        if let certificateNotAfter {
-            page.gauge(
-                "hms_cert_not_after_seconds",
-                "End of this sidecar's certificate, Unix time.",
-                Int(certificateNotAfter.rawValue / 1_000_000_000)
-            )
-        }
-        page.gauge(
-            "hms_mesh_registry_connected",
-            "0 while routing goes on from the last known view.",
-            registryLostSince == nil ? 1 : 0
-        )
-        page.gauge(
-            "hms_mesh_log_lines_lost_total",
-            "Lines of the access log that were not written.",
-            Int(clamping: lostLogLines)
-        )
-        if let spans {
-            page.metric(
-                "hms_mesh_traced_requests_total",
-                "counter",
-                "Requests whose spans the collector got, or did not."
-            )
-            page.sample("hms_mesh_traced_requests_total", [("result", "exported")], String(spans.exported))
-            page.sample("hms_mesh_traced_requests_total", [("result", "dropped")], String(spans.dropped))
-        }
-        return page.text
-    }
-}
-
-private struct MetricsPage {
-    private(set) var text = ""
-
-    mutating func metric(_ name: String, _ type: String, _ help: String) {
-        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
-    }
-
-    mutating func sample(_ name: String, _ labels: [(String, String)], _ value: String) {
-        text += name
-        if !labels.isEmpty { text += "{" + labels.map { "\($0)=\"\($1)\"" }.joined(separator: ",") + "}" }
-        text += " \(value)\n"
-    }
-
-    mutating func gauge(_ name: String, _ help: String, _ value: Int) {
-        metric(name, name.hasSuffix("_total") ? "counter" : "gauge", help)
-        sample(name, [], String(value))
-    }
-
-    mutating func classes(_ name: String, _ labels: [(String, String)], _ series: MeshMetrics.Series) {
-        for index in 0...5 where series.byClass[index] > 0 {
-            sample(name, labels + [("status", index == 0 ? "gone" : "\(index)xx")], String(series.byClass[index]))
-        }
-    }
-
-    mutating func errors(_ labels: [(String, String)], _ series: MeshMetrics.Series) {
-        for (code, count) in series.byError.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            sample("hms_mesh_errors_total", labels + [("code", code.rawValue)], String(count))
-        }
-    }
-
-    mutating func histogram(_ name: String, _ labels: [(String, String)], _ series: MeshMetrics.Series) {
-        var sum: UInt64 = 0
-        for (index, bound) in MeshMetrics.bounds.enumerated() {
-            sum += series.buckets[index]
-            sample(name + "_bucket", labels + [("le", "\(bound)")], String(sum))
-        }
-        sample(name + "_bucket", labels + [("le", "+Inf")], String(series.count))
-        sample(name + "_sum", labels, "\(Double(series.nanoseconds) / 1e9)")
-        sample(name + "_count", labels, String(series.count))
     }
 }

@@ -61,8 +61,9 @@ extension LoopState {
             upstreams: data.entries.map { ($0.upstream.snapshot(now: now), $0.rules) },
             connections: connectionCount,
             inFlight: inbound.inFlight,
-            handshakes: handshakes,
-            refusedHandshakes: refusedHandshakes
+            inboundHandshakes: handshakes,
+            outboundHandshakes: data.connector.handshakes,
+            pools: data.poolLoad
         )
     }
 }
