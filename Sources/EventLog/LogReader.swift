@@ -68,7 +68,8 @@ public struct LogReader {
     ) throws {
         try forEachEvent(
             startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
-            isWanted: { $0.lastSequence >= first && $0.firstSequence <= last ?? $0.firstSequence },
+            isWanted: { $0.lastSequence >= first },
+            isBehind: { header in last.map { header.firstSequence > $0 } ?? false },
             seek: { $0.firstSequence <= first },
             body: { event, bytes in
                 if event.sequence < first { return true }
@@ -76,6 +77,16 @@ public struct LogReader {
                 return try body(event, bytes)
             }
         )
+    }
+
+    /// One event; nil where the log does not hold it.
+    public func event(_ sequence: SequenceNumber) throws -> Event? {
+        var found: Event?
+        try forEach(from: sequence, through: sequence) { event, _ in
+            found = event
+            return false
+        }
+        return found
     }
 
     /// Events whose time is in `since ..< until`, in order of sequence. Where the clock was set back, several stretches
@@ -92,6 +103,29 @@ public struct LogReader {
             body: { event, bytes in
                 guard event.time >= since, until.map({ event.time < $0 }) ?? true else { return true }
                 return try body(event, bytes)
+            }
+        )
+    }
+
+    /// Of the events from `first` through `last` those of a few kinds, in order, until `body` returns false. The others are
+    /// not decoded: that is several times as fast as reading everything.
+    ///
+    /// - Throws: as ``forEach(from:through:_:)``.
+    public func forEach(
+        of kinds: Set<EventField>,
+        from first: SequenceNumber,
+        through last: SequenceNumber,
+        _ body: (Event) throws -> Bool
+    ) throws {
+        try forEachEvent(
+            startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
+            isWanted: { $0.lastSequence >= first },
+            isBehind: { $0.firstSequence > last },
+            seek: { $0.firstSequence <= first },
+            isDecoded: { EventField(ofSerialized: $0).map { kinds.contains($0) } ?? false },
+            body: { event, _ in
+                if event.sequence < first { return true }
+                return event.sequence <= last ? try body(event) : false
             }
         )
     }
@@ -177,7 +211,9 @@ public struct LogReader {
     private func forEachEvent(
         startingIn chooseSegment: ([SequenceNumber]) -> Int,
         isWanted: (BatchHeader) -> Bool,
+        isBehind: (BatchHeader) -> Bool = { _ in false },
         seek: (SegmentFooter.Entry) -> Bool,
+        isDecoded: (UnsafeRawBufferPointer) -> Bool = { _ in true },
         body: (Event, UnsafeRawBufferPointer) throws -> Bool
     ) throws {
         let segments = try segments()
@@ -192,7 +228,11 @@ public struct LogReader {
             var goesOn = true
             try forEachBatch(of: segment, from: start, isLast: isLast) { header, offset in
                 guard isWanted(header) else { return true }
-                let isSound = try segment.check(header, at: offset) { event, bytes in
+                guard !isBehind(header) else {
+                    goesOn = false
+                    return false
+                }
+                let isSound = try segment.check(header, at: offset, isDecoded: isDecoded) { event, bytes in
                     if goesOn { goesOn = try body(event, bytes) }
                 }
                 guard isSound else {

@@ -81,7 +81,7 @@ public final class RegistryMetrics: Sendable {
         case .registryRestored: .registryRestored
         case .snapshotTaken: .snapshotTaken
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
-            .protectionEnded, .guardOverridden, .unknown:
+            .protectionEnded, .guardOverridden, .checkpointKeyRotated, .unknown:
             .registry
         }
     }

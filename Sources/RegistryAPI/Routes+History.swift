@@ -19,7 +19,11 @@ extension RegistryRoutes {
         let moment = try HistoryReader.moment(text, now: registry.now().time)
         let filter = query.filter
         return try await HistoryReader(registry: registry).answer { source in
-            let state = try StateReconstruction.at(try moment.resolve(in: source), in: source)
+            let state = try StateReconstruction.at(
+                try moment.resolve(in: source),
+                in: source,
+                atMost: HistoryReader.eventsAtMost
+            )
             guard state.store.service(name) != nil else {
                 throw ProblemDetails.unknownService(
                     name.description,
@@ -54,6 +58,9 @@ extension RegistryRoutes {
     private func historyReply(_ name: ServiceName, _ id: InstanceID?) async throws -> Reply {
         let sequence = registry.sequence
         return try await HistoryReader(registry: registry).answer { source in
+            guard sequence.rawValue <= HistoryReader.eventsAtMost else {
+                throw ReplayError(.tooLong, "the log is too long to be read for an answer")
+            }
             var query = EventQuery()
             query.service = name
             query.instance = id

@@ -221,6 +221,7 @@ extension EventKind {
         case .checkpointed(let record): .checkpointed(record.message)
         case .registryRestored(let record): .registryRestored(record.message)
         case .snapshotTaken(let record): .snapshotTaken(record.message)
+        case .checkpointKeyRotated(let record): .checkpointKeyRotated(record.message)
         case .unknown: nil
         }
     }
@@ -305,6 +306,7 @@ extension EventKind {
         case .checkpointed(let it): self = .checkpointed(try CheckpointRecord(it))
         case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
         case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
+        case .checkpointKeyRotated(let it): self = .checkpointKeyRotated(try KeyRotationRecord(it))
         case nil: self = .unknown
         }
     }

@@ -84,7 +84,8 @@ public enum Projection {
         case .registryStarted, .beatsSealed:
             try removeStaleServices(event, &store)
             try store.removeLapsedIdentities(before: event.time.advanced(by: .zero - rejoinWindow))
-        case .heartbeats, .registryStopped, .clockStepped, .checkpointed, .registryRestored, .snapshotTaken, .unknown:
+        case .heartbeats, .registryStopped, .clockStepped, .checkpointed, .registryRestored, .snapshotTaken,
+            .checkpointKeyRotated, .unknown:
             break
         }
     }

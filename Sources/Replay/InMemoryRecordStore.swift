@@ -1,4 +1,4 @@
-import MaterializedView
+public import MaterializedView
 public import OpenSSLCrypto
 public import RegistryModel
 
@@ -29,6 +29,25 @@ public final class InMemoryRecordStore: RecordStore {
 
     public init() throws(OpenSSLError) {
         digest = try StateDigest()
+    }
+
+    /// What a view shows.
+    public init(_ snapshot: borrowing ViewSnapshot) throws {
+        digest = try StateDigest()
+        touched = Set(HashSlot.all)
+        record = try snapshot.registry
+        var records: [ServiceRecord] = []
+        try snapshot.forEachService(after: nil, limit: .max) { records.append($0) }
+        for record in records {
+            let service = entry(record.name)
+            service.record = record
+            let instances = try snapshot.instances(of: record.name)
+            service.rows.reserveCapacity(instances.count)
+            for (instance, state) in instances { service.rows[instance.key.id] = Row(instance: instance, state: state) }
+        }
+        for certificate in try snapshot.certificates() { certificatesBySerial[certificate.serial] = certificate }
+        for revocation in try snapshot.revocations() { revocationsBySubject[revocation.subject] = revocation }
+        for token in try snapshot.tokens() { tokensByHash[token.hash] = token }
     }
 
     // MARK: The projection's store

@@ -17,8 +17,16 @@ struct SourceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A snapshot.", valueName: "file"))
     var snapshot: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where snapshots of the same registry lie, to begin from (default: DATA/snapshots).",
+            valueName: "dir"
+        )
+    )
+    var snapshotDir: String?
+
     /// Those with a value that may stand before the subcommand.
-    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--color"]
+    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--snapshot-dir", "--color"]
 
     func validate() throws {
         guard [data, log, snapshot].compactMap({ $0 }).count == 1 else {
@@ -32,8 +40,8 @@ struct SourceOptions: ParsableArguments {
     }
 
     func open() throws -> AuditSource {
-        if let data { return try AuditSource(dataDirectory: data) }
-        if let log { return try AuditSource(logDirectory: log) }
+        if let data { return try AuditSource(dataDirectory: data, snapshots: snapshotDir) }
+        if let log { return try AuditSource(logDirectory: log, snapshots: snapshotDir) }
         return try AuditSource(snapshot: snapshot ?? "")
     }
 }
