@@ -13,7 +13,7 @@ public import RegistryModel
 public enum SnapshotArchive {
     static let view = "view/0/data.mdb"
 
-    /// Writes one of a registry that goes on meanwhile, verifies it, and gives it its name.
+    /// Writes one of a registry that goes on meanwhile, reads it back, and gives it its name.
     ///
     /// - Parameters:
     ///   - path: where; must not be there yet.
@@ -40,7 +40,7 @@ public enum SnapshotArchive {
             try archive.add(file.name, contentsOf: source, size: file.size)
         }
         try archive.finish()
-        _ = try verify(temporary)
+        try readBack(temporary, manifest)
         try SmallFile.rename(temporary, to: path)
         return manifest
     }
@@ -111,6 +111,27 @@ public enum SnapshotArchive {
             bytes: try FileHash.size(of: path),
             manifestSHA256: try manifest.sha256.bytes
         )
+    }
+
+    /// Whether what was written is what was meant: every file's bytes against the hashes that were taken of their sources.
+    private static func readBack(_ path: String, _ written: SnapshotManifest) throws {
+        let archive = try ArchiveReader(path: path)
+        guard try manifest(of: archive, path) == written else {
+            throw ReplayError(.unreadable, "\(path): the manifest is not the one that was written")
+        }
+        for file in written.files {
+            let hasher = try SHA256Hasher()
+            guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
+                throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
+            }
+            try archive.content(of: entry) { piece in piece.withUnsafeBytes { hasher.update($0) } }
+            guard hasher.finalize().description == file.sha256 else {
+                throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
+            }
+        }
+        guard try archive.next() == nil else {
+            throw ReplayError(.unreadable, "\(path) holds more than was written")
+        }
     }
 
     // MARK: Reading
@@ -231,8 +252,8 @@ package enum WorkDirectory {
         rmdir(path)
     }
 
-    /// Not where it is a link to one.
-    static func isDirectory(_ path: String) -> Bool {
+    /// Not where it is a link to one, unless the path ends with a slash.
+    package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
