@@ -25,6 +25,20 @@ public struct LogReader {
         directory + "/" + SegmentFile.name(first)
     }
 
+    /// Which stream a segment's file belongs to and with which event it begins, by its header, whatever its name.
+    ///
+    /// - Throws: `damaged` where it is none.
+    public static func header(
+        ofSegmentAt path: String
+    ) throws(EventLogError) -> (stream: LogStream, first: SequenceNumber) {
+        let file = try DurableFile(path: path, mode: .readOnly)
+        let bytes = try file.bytes(at: 0, count: SegmentHeader.maximumBytes)
+        guard let header = bytes.withUnsafeBytes({ SegmentHeader($0) }) else {
+            throw .damaged("it is no segment of a log", path, at: 0)
+        }
+        return (header.stream, header.firstSequence)
+    }
+
     /// Which log this is, by its last segment; nil where there is none.
     public var identity: LogIdentity? {
         get throws { try segments().last.map { try open($0).header.identity } }
@@ -180,6 +194,37 @@ public struct LogReader {
             return true
         }
         return end
+    }
+
+    /// Where the batch of a segment that holds `sequence` begins; where its batches end where none does, but its start for
+    /// the first that it holds.
+    func offset(of sequence: SequenceNumber, in first: SequenceNumber) throws -> UInt64 {
+        guard sequence > first else { return 0 }
+        let segment = try open(first)
+        var offset = segment.start
+        try forEachBatch(of: segment, from: segment.start, isLast: true) { header, at in
+            guard header.lastSequence < sequence else { return false }
+            offset = at + header.batchBytes
+            return true
+        }
+        return offset
+    }
+
+    /// How far whole frames of a segment reach from an offset on, through `last`, and whether the segment ends there.
+    func frames(
+        of first: SequenceNumber,
+        from offset: UInt64,
+        through last: SequenceNumber
+    ) throws -> (end: UInt64, isSealed: Bool) {
+        let segment = try open(first)
+        if let footer = try segment.footer()?.footer, footer.lastSequence <= last { return (try segment.size(), true) }
+        var end = max(offset, segment.start)
+        try forEachBatch(of: segment, from: end, isLast: true) { header, at in
+            guard header.lastSequence <= last else { return false }
+            end = at + header.batchBytes
+            return true
+        }
+        return (end, false)
     }
 
     /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.

@@ -21,6 +21,8 @@ public struct AuditSource: Sendable {
     /// Directories in which snapshots of this registry may lie.
     public let snapshots: [String]
     private var unpacked: TemporaryDirectory?
+    /// Segments that were named one by one, by where they are read from.
+    private var fileNames: [String: String] = [:]
 
     /// - Parameter snapshots: a directory of snapshots beside the one in the data directory.
     /// - Throws: `file-failed` where there is no log.
@@ -74,6 +76,48 @@ public struct AuditSource: Sendable {
         key = nil
         knownDurable = .none
         isClosed = false
+    }
+
+    /// Segments in files of any name, of decisions and, where they are given, of heartbeats.
+    public init(segments paths: [String], snapshots: String? = nil) throws {
+        let directory = try TemporaryDirectory()
+        try WorkDirectory.make(directory.path, "log", "beats")
+        var hasBeats = false
+        var names: [String: String] = [:]
+        for path in paths {
+            let header = try LogReader.header(ofSegmentAt: path)
+            let link = LogReader.path(
+                of: header.first,
+                in: directory.path + (header.stream == .beats ? "/beats" : "/log")
+            )
+            guard let target = realpath(path, nil) else {
+                throw EventLogError(.fileFailed, "can't open \(path): \(String(cString: strerror(errno)))", path: path)
+            }
+            defer { free(target) }
+            guard symlink(target, link) == 0 else {
+                throw ReplayError(.usage, "\(path) begins with \(header.first), as \(names[link] ?? "another") does")
+            }
+            names[link] = path
+            if header.stream == .beats { hasBeats = true }
+        }
+        name = paths.count == 1 ? paths[0] : "\(paths.count) segments"
+        log = directory.path + "/log"
+        beats = hasBeats ? directory.path + "/beats" : nil
+        self.snapshots = [snapshots].compactMap { $0 }
+        checkpoint = nil
+        key = nil
+        knownDurable = .none
+        isClosed = false
+        unpacked = directory
+        fileNames = names
+        guard try !logReader().segments().isEmpty else {
+            throw ReplayError(.usage, "among \(name) there is no segment of decisions, only heartbeats")
+        }
+    }
+
+    /// A file as it was named by whoever asks.
+    func shown(_ path: String) -> String {
+        fileNames[path] ?? path
     }
 
     private static func existing(_ path: String) -> String? {

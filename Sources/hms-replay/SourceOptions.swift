@@ -11,8 +11,11 @@ struct SourceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A registry's data directory, live or a copy.", valueName: "dir"))
     var data: String?
 
-    @Option(help: ArgumentHelp("A directory of log segments alone.", valueName: "dir"))
-    var log: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("A directory of log segments alone, or segments one by one.", valueName: "file")
+    )
+    var log: [String] = []
 
     @Option(help: ArgumentHelp("A snapshot.", valueName: "file"))
     var snapshot: String?
@@ -29,19 +32,23 @@ struct SourceOptions: ParsableArguments {
     static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--snapshot-dir", "--color"]
 
     func validate() throws {
-        guard [data, log, snapshot].compactMap({ $0 }).count == 1 else {
-            throw ValidationError("say what to read: --data DIR, --log DIR or --snapshot FILE")
+        guard [data, log.first, snapshot].compactMap({ $0 }).count == 1 else {
+            throw ValidationError("say what to read: --data DIR, --log FILE… or --snapshot FILE")
         }
     }
 
     /// As it was named, for commands to paste.
     var text: String {
-        data.map { "--data \($0)" } ?? log.map { "--log \($0)" } ?? "--snapshot \(snapshot ?? "")"
+        if let data { return "--data \(data)" }
+        return log.isEmpty ? "--snapshot \(snapshot ?? "")" : "--log \(log.joined(separator: " "))"
     }
 
     func open() throws -> AuditSource {
         if let data { return try AuditSource(dataDirectory: data, snapshots: snapshotDir) }
-        if let log { return try AuditSource(logDirectory: log, snapshots: snapshotDir) }
+        if log.count == 1, WorkDirectory.isDirectory(log[0] + "/") {
+            return try AuditSource(logDirectory: log[0], snapshots: snapshotDir)
+        }
+        if !log.isEmpty { return try AuditSource(segments: log, snapshots: snapshotDir) }
         return try AuditSource(snapshot: snapshot ?? "")
     }
 }
