@@ -117,7 +117,7 @@ struct RegistryRoutes: Sendable {
             (["v1", "authority", "install"], "POST"), (["v1", "certificates"], "GET, POST"),
             (["v1", "services", "*", "history"], "GET"), (["v1", "log"], "GET"), (["v1", "log", "*"], "GET"),
             (["v1", "snapshots"], "GET, POST"), (["v1", "checkpoint"], "GET, POST"),
-            (["v1", "checkpoint", "key"], "GET"),
+            (["v1", "checkpoint", "key"], "GET, POST"),
             (["v1", "certificates", "deny"], "POST"), (["v1", "certificates", "*"], "DELETE"),
             (["v1", "tokens"], "GET, POST"), (["v1", "whoami"], "GET"), (["v1", "tokens", "*"], "DELETE"),
         ]

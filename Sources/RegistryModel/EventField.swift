@@ -4,6 +4,7 @@ public enum EventField: UInt64, Sendable {
     case checkpointed = 31
     case registryRestored = 32
     case snapshotTaken = 33
+    case checkpointKeyRotated = 34
 
     /// Looks no further into an event's bytes than it must; nil where they are of another kind, or no event.
     public init?(ofSerialized bytes: UnsafeRawBufferPointer) {

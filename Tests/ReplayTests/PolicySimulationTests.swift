@@ -148,7 +148,8 @@ struct PolicySimulationTests {
     @Test("an instance that registers anew as the same is the same: its beats go on counting")
     func registeredAnew() throws {
         let again = (at: Int64(100), kind: EventKind.instanceRegistered(try instance(2), health: .healthy))
-        try withFleet(8, seconds: 300, { _, _ in false }, recorded: [again]) { source in
+        func isSilent(_ number: Int, _ second: Int64) -> Bool { false }
+        try withFleet(8, seconds: 300, isSilent, recorded: [again]) { source in
             let result = try run(source, ttl: 30, 300)
             #expect(result.supposed == result.recorded && result.supposed.expiries == 0)
         }
