@@ -142,6 +142,16 @@ let targets: [Target] = [
         ]
     ),
 
+    // Makes the histories that tools/bench/replay measures by.
+    .executableTarget(
+        name: "bench-history",
+        dependencies: [
+            "RegistryModel", "OpenSSLCrypto", "EventLog", "MaterializedView", "Replay",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ],
+        path: "tools/bench/history"
+    ),
+
     // Tests mirror the targets; the last runs the real programs.
     .target(name: "TestSupport", dependencies: ["RegistryModel"], path: "Tests/TestSupport"),
     .testTarget(name: "RegistryModelTests", dependencies: ["RegistryModel", "TestSupport"]),

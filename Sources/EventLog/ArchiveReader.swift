@@ -15,6 +15,8 @@ public final class ArchiveReader {
     private var consumed = 0
     private var decoded: [UInt8] = []
     private var position = 0
+    /// The compressed frame has ended, and its checksum was right.
+    private var isAtEnd = false
 
     public init(path: String) throws(EventLogError) {
         self.path = path
@@ -32,9 +34,24 @@ public final class ArchiveReader {
     /// - Throws: `damaged` where what is there is no archive of this kind.
     public func next() throws(EventLogError) -> Entry? {
         let block = try read(TarHeader.blockBytes)
-        if block.allSatisfy({ $0 == 0 }) { return nil }
+        if block.allSatisfy({ $0 == 0 }) {
+            try finish()
+            return nil
+        }
         guard let header = TarHeader(block) else { throw damaged("it holds no tar header where one should be") }
         return Entry(name: header.name, size: header.size)
+    }
+
+    /// Behind the last entry stand one more empty block and the frame's checksum, and nothing else.
+    private func finish() throws(EventLogError) {
+        guard try read(TarHeader.blockBytes).allSatisfy({ $0 == 0 }) else {
+            throw damaged("something stands behind its last file")
+        }
+        while !isAtEnd { try decode() }
+        let size = try file.size()
+        guard position == decoded.count, consumed == input.count, offset == size else {
+            throw damaged("something stands behind its end")
+        }
     }
 
     /// Shows an entry's content in pieces.
@@ -50,7 +67,10 @@ public final class ArchiveReader {
     }
 
     private func read(_ count: Int) throws(EventLogError) -> [UInt8] {
-        while decoded.count - position < count { try decode() }
+        while decoded.count - position < count {
+            guard !isAtEnd else { throw damaged("it ends too early") }
+            try decode()
+        }
         defer { position += count }
         return Array(decoded[position..<position + count])
     }
@@ -69,6 +89,7 @@ public final class ArchiveReader {
         var piece = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize())
         let (result, produced) = step(&piece)
         guard ZSTD_isError(result) == 0 else { throw damaged("its compressed data is not sound") }
+        isAtEnd = result == 0
         decoded.append(contentsOf: piece[..<produced])
     }
 

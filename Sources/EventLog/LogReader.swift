@@ -25,6 +25,20 @@ public struct LogReader {
         directory + "/" + SegmentFile.name(first)
     }
 
+    /// Which stream a segment's file belongs to and with which event it begins, by its header, whatever its name.
+    ///
+    /// - Throws: `damaged` where it is none.
+    public static func header(
+        ofSegmentAt path: String
+    ) throws(EventLogError) -> (stream: LogStream, first: SequenceNumber) {
+        let file = try DurableFile(path: path, mode: .readOnly)
+        let bytes = try file.bytes(at: 0, count: SegmentHeader.maximumBytes)
+        guard let header = bytes.withUnsafeBytes({ SegmentHeader($0) }) else {
+            throw .damaged("it is no segment of a log", path, at: 0)
+        }
+        return (header.stream, header.firstSequence)
+    }
+
     /// Which log this is, by its last segment; nil where there is none.
     public var identity: LogIdentity? {
         get throws { try segments().last.map { try open($0).header.identity } }
@@ -68,7 +82,8 @@ public struct LogReader {
     ) throws {
         try forEachEvent(
             startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
-            isWanted: { $0.lastSequence >= first && $0.firstSequence <= last ?? $0.firstSequence },
+            isWanted: { $0.lastSequence >= first },
+            isBehind: { header in last.map { header.firstSequence > $0 } ?? false },
             seek: { $0.firstSequence <= first },
             body: { event, bytes in
                 if event.sequence < first { return true }
@@ -76,6 +91,16 @@ public struct LogReader {
                 return try body(event, bytes)
             }
         )
+    }
+
+    /// One event; nil where the log does not hold it.
+    public func event(_ sequence: SequenceNumber) throws -> Event? {
+        var found: Event?
+        try forEach(from: sequence, through: sequence) { event, _ in
+            found = event
+            return false
+        }
+        return found
     }
 
     /// Events whose time is in `since ..< until`, in order of sequence. Where the clock was set back, several stretches
@@ -92,6 +117,29 @@ public struct LogReader {
             body: { event, bytes in
                 guard event.time >= since, until.map({ event.time < $0 }) ?? true else { return true }
                 return try body(event, bytes)
+            }
+        )
+    }
+
+    /// Of the events from `first` through `last` those of a few kinds, in order, until `body` returns false. The others are
+    /// not decoded: that is several times as fast as reading everything.
+    ///
+    /// - Throws: as ``forEach(from:through:_:)``.
+    public func forEach(
+        of kinds: Set<EventField>,
+        from first: SequenceNumber,
+        through last: SequenceNumber,
+        _ body: (Event) throws -> Bool
+    ) throws {
+        try forEachEvent(
+            startingIn: { segments in segments.lastIndex { $0 <= first } ?? 0 },
+            isWanted: { $0.lastSequence >= first },
+            isBehind: { $0.firstSequence > last },
+            seek: { $0.firstSequence <= first },
+            isDecoded: { EventField(ofSerialized: $0).map { kinds.contains($0) } ?? false },
+            body: { event, _ in
+                if event.sequence < first { return true }
+                return event.sequence <= last ? try body(event) : false
             }
         )
     }
@@ -148,6 +196,37 @@ public struct LogReader {
         return end
     }
 
+    /// Where the batch of a segment that holds `sequence` begins; where its batches end where none does, but its start for
+    /// the first that it holds.
+    func offset(of sequence: SequenceNumber, in first: SequenceNumber) throws -> UInt64 {
+        guard sequence > first else { return 0 }
+        let segment = try open(first)
+        var offset = segment.start
+        try forEachBatch(of: segment, from: segment.start, isLast: true) { header, at in
+            guard header.lastSequence < sequence else { return false }
+            offset = at + header.batchBytes
+            return true
+        }
+        return offset
+    }
+
+    /// How far whole frames of a segment reach from an offset on, through `last`, and whether the segment ends there.
+    func frames(
+        of first: SequenceNumber,
+        from offset: UInt64,
+        through last: SequenceNumber
+    ) throws -> (end: UInt64, isSealed: Bool) {
+        let segment = try open(first)
+        if let footer = try segment.footer()?.footer, footer.lastSequence <= last { return (try segment.size(), true) }
+        var end = max(offset, segment.start)
+        try forEachBatch(of: segment, from: end, isLast: true) { header, at in
+            guard header.lastSequence <= last else { return false }
+            end = at + header.batchBytes
+            return true
+        }
+        return (end, false)
+    }
+
     /// The Merkle root over the first `size` events, from the frontier of the segment that holds the last of them.
     ///
     /// - Throws: `damaged` where the log does not hold that many.
@@ -177,7 +256,9 @@ public struct LogReader {
     private func forEachEvent(
         startingIn chooseSegment: ([SequenceNumber]) -> Int,
         isWanted: (BatchHeader) -> Bool,
+        isBehind: (BatchHeader) -> Bool = { _ in false },
         seek: (SegmentFooter.Entry) -> Bool,
+        isDecoded: (UnsafeRawBufferPointer) -> Bool = { _ in true },
         body: (Event, UnsafeRawBufferPointer) throws -> Bool
     ) throws {
         let segments = try segments()
@@ -192,7 +273,11 @@ public struct LogReader {
             var goesOn = true
             try forEachBatch(of: segment, from: start, isLast: isLast) { header, offset in
                 guard isWanted(header) else { return true }
-                let isSound = try segment.check(header, at: offset) { event, bytes in
+                guard !isBehind(header) else {
+                    goesOn = false
+                    return false
+                }
+                let isSound = try segment.check(header, at: offset, isDecoded: isDecoded) { event, bytes in
                     if goesOn { goesOn = try body(event, bytes) }
                 }
                 guard isSound else {

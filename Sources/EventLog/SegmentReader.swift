@@ -91,21 +91,23 @@ final class SegmentReader {
         return isSound ?? false
     }
 
-    /// Whether a batch's payload is whole and its events are those that the header names; each is shown.
+    /// Whether a batch's payload is whole and its events are those that the header names; each that is decoded is shown.
     func check(
         _ batch: BatchHeader,
         at offset: UInt64,
+        isDecoded: (UnsafeRawBufferPointer) -> Bool = { _ in true },
         _ body: (Event, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Bool {
         var expected = batch.firstSequence
         var isSound = true
         let isWhole = try forEachEvent(of: batch, at: offset) { bytes in
+            defer { expected = expected.next }
+            guard isDecoded(bytes) else { return true }
             guard let event = try? Event(serialized: bytes), event.sequence == expected else {
                 isSound = false
                 return false
             }
             try body(event, bytes)
-            expected = expected.next
             return true
         }
         return isWhole && isSound && expected == batch.lastSequence.next

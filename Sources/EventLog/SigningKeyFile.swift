@@ -15,6 +15,11 @@ public enum SigningKeyFile {
     /// - Throws: `file-failed` where it can't be read or made, `malformed` where it is no such key.
     public static func loadOrMake(_ path: String) throws(EventLogError) -> SigningKey {
         if access(path, F_OK) == 0 { return try load(path) }
+        return try make(path)
+    }
+
+    /// A new one, in place of any that is there.
+    public static func make(_ path: String) throws(EventLogError) -> SigningKey {
         let key = try crypto { () throws(OpenSSLError) in try SigningKey.generate() }
         let seed = try crypto { () throws(OpenSSLError) in try key.seed() }
         let pem = "\(header)\n\(Base64.encode(prefix + seed))\n\(footer)\n"

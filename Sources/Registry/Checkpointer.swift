@@ -37,6 +37,7 @@ final class Checkpointer: Sendable {
     }
 
     typealias Answer = @Sendable (Result<SignedNote, RegistryError>) -> Void
+    typealias RotationAnswer = @Sendable (Result<NoteKey, RegistryError>) -> Void
 
     private struct State: Sendable {
         /// The last note, and its size.
@@ -45,13 +46,14 @@ final class Checkpointer: Sendable {
         /// Where the last one is on record: with nothing behind it there is nothing new.
         var recordedAt = SequenceNumber.none
         var waiting: [Answer] = []
+        var rotations: [RotationAnswer] = []
         var isStopping = false
     }
 
-    let noteKey: NoteKey
     private let options: CheckpointOptions
     private let parts: Parts
-    private let key: SigningKey
+    /// Changed only by this one's thread.
+    private let key: Monitor<CheckpointKey>
     private let origin: String
     private let state: Monitor<State>
     /// What the last life left unsigned: a crash kept it from that.
@@ -63,12 +65,16 @@ final class Checkpointer: Sendable {
         self.parts = parts
         origin = Checkpoint.origin(trustDomain: options.trustDomain, parts.identity)
         _ = mkdir(parts.directory.keys, 0o700)
-        key = try SigningKeyFile.loadOrMake(parts.directory.keys + "/checkpoint.pem")
-        noteKey = try NoteKey(name: origin, key: key.publicKey)
+        let key = try CheckpointKey(directory: parts.directory.keys, log: parts.directory.log, origin: origin)
+        self.key = Monitor(key)
         let last = try Self.lastNote(parts, origin)
         state = Monitor(last)
         isLastLifeUnsigned = parts.log.lastSequence > max(last.size, last.recordedAt)
-        try SmallFile.publish("\(noteKey)\n", as: parts.directory.checkpointKey)
+        try SmallFile.publish("\(key.note)\n", as: parts.directory.checkpointKey)
+    }
+
+    var noteKey: NoteKey {
+        key.peek { $0.note }
     }
 
     /// The newest note; nil where none was signed yet.
@@ -85,6 +91,15 @@ final class Checkpointer: Sendable {
         if isStopping { answer(.failure(RegistryError(.stopping, "the registry is stopping"))) }
     }
 
+    /// Makes a new key, which signs from then on; answered on this one's thread once that is on record.
+    func rotateKey(_ answer: @escaping RotationAnswer) {
+        let isStopping = state.withLock { state -> Bool in
+            if !state.isStopping { state.rotations.append(answer) }
+            return state.isStopping
+        }
+        if isStopping { answer(.failure(RegistryError(.stopping, "the registry is stopping"))) }
+    }
+
     func stop() {
         state.withLock { $0.isStopping = true }
     }
@@ -95,11 +110,10 @@ final class Checkpointer: Sendable {
     func run() {
         if isLastLifeUnsigned { _ = signIfNew() }
         while signWhenDue() {}
-        let waiting = state.quietly { state in
-            defer { state.waiting = [] }
-            return state.waiting
-        }
-        for answer in waiting { answer(.failure(RegistryError(.stopping, "the registry is stopping"))) }
+        let (waiting, rotations) = takeRequests()
+        let stopping = RegistryError(.stopping, "the registry is stopping")
+        for answer in waiting { answer(.failure(stopping)) }
+        for answer in rotations { answer(.failure(stopping)) }
     }
 
     /// Waits for the time or a request.
@@ -107,16 +121,58 @@ final class Checkpointer: Sendable {
     /// - Returns: whether to go on.
     private func signWhenDue() -> Bool {
         let woken = state.wait(timeout: options.interval) { state -> Bool? in
-            state.isStopping ? false : state.waiting.isEmpty ? nil : true
+            state.isStopping ? false : state.waiting.isEmpty && state.rotations.isEmpty ? nil : true
         }
         guard woken ?? true else { return false }
-        let waiting = state.quietly { state in
-            defer { state.waiting = [] }
-            return state.waiting
-        }
+        let (waiting, rotations) = takeRequests()
+        for answer in rotations { answer(rotate()) }
         let result = signIfNew()
         for answer in waiting { answer(result) }
         return true
+    }
+
+    private func takeRequests() -> ([Answer], [RotationAnswer]) {
+        state.quietly { state in
+            defer {
+                state.waiting = []
+                state.rotations = []
+            }
+            return (state.waiting, state.rotations)
+        }
+    }
+
+    /// The old key signs what there is and names its successor; that is on record before anything is signed by it.
+    private func rotate() -> Result<NoteKey, RegistryError> {
+        let old = key.peek { $0 }
+        do {
+            _ = try signIfNew().get()
+            let (next, record) = try old.makeSuccessor()
+            if case .failure(let error)? = putOnRecord(.checkpointKeyRotated(record)) {
+                if !error.isRecorded { old.forgetSuccessor() }
+                throw error
+            }
+            try next.takePlace()
+            key.quietly { $0 = next }
+            try SmallFile.publish("\(next.note)\n", as: parts.directory.checkpointKey)
+            parts.notice(
+                .warning("checkpoints are signed by \(next.note.short) from here on, by the word of \(old.note.short)")
+            )
+            _ = try signIfNew().get()
+            return .success(next.note)
+        } catch {
+            let failure = error as? RegistryError ?? RegistryError(.logFailed, "the key could not be changed: \(error)")
+            parts.notice(.error("\(failure.message)"))
+            return .failure(failure)
+        }
+    }
+
+    /// nil where nobody takes it any more.
+    private func putOnRecord(_ kind: EventKind) -> Result<CommandOutcome, RegistryError>? {
+        let outcome = Monitor<Result<CommandOutcome, RegistryError>?>(nil)
+        parts.queue.enqueueUrgent(
+            Submission(commands: [.record(kind)], actor: nil) { results in outcome.withLock { $0 = results.first } }
+        )
+        return outcome.wait(for: { $0 })
     }
 
     /// The digest is kept from one time to the next by the thread that signs.
@@ -128,13 +184,7 @@ final class Checkpointer: Sendable {
             guard let (note, record) = try sign() else {
                 return .failure(RegistryError(.overloaded, "the view is behind the log: try again"))
             }
-            let outcome = Monitor<Result<CommandOutcome, RegistryError>?>(nil)
-            parts.queue.enqueueUrgent(
-                Submission(commands: [.record(.checkpointed(record))], actor: nil) { results in
-                    outcome.withLock { $0 = results.first }
-                }
-            )
-            guard let result = outcome.wait(for: { $0 }) else { return .success(note) }
+            guard let result = putOnRecord(.checkpointed(record)) else { return .success(note) }
             let recorded = try result.get()
             state.quietly { $0.recordedAt = recorded.sequence }
             return .success(note)
@@ -194,7 +244,8 @@ final class Checkpointer: Sendable {
         guard checkpoint.size >= lastSize else {
             throw RegistryError(.logFailed, "\(lastSize) events were signed already: \(checkpoint.size) are not signed")
         }
-        let note = try checkpoint.signed(by: key)
+        let key = key.peek { $0 }
+        let note = try checkpoint.signed(by: key.signing)
         try SmallFile.publish(note.rendered, as: parts.directory.checkpoint)
         state.quietly { state in
             state.note = note
@@ -207,7 +258,7 @@ final class Checkpointer: Sendable {
             digestVersion: CanonicalRecord.version,
             stateDigest: stateDigest.bytes,
             origin: origin,
-            publicKey: key.publicKey.bytes,
+            publicKey: key.signing.publicKey.bytes,
             signature: note.signatures.first?.bytes ?? []
         )
         return (note, record)

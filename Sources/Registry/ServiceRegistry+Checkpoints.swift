@@ -12,6 +12,17 @@ extension ServiceRegistry {
         checkpointer?.noteKey
     }
 
+    /// Gives checkpoints a new key, by the word of the old one, and answers once that is on record.
+    public func rotateCheckpointKey() async throws -> NoteKey {
+        guard let checkpointer else {
+            throw RegistryError(.badRequest, "this registry signs no checkpoints")
+        }
+        let result = await withCheckedContinuation { continuation in
+            checkpointer.rotateKey { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
     /// Signs what there is now, and answers once that is on record.
     public func signCheckpoint() async throws -> SignedNote {
         guard let checkpointer else {

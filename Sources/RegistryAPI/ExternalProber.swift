@@ -54,6 +54,8 @@ struct ExternalProber: Service {
             for target in schedule.takeDue(now: now) {
                 group.addTask {
                     let (health, detail) = await result(of: target.url, client)
+                    // Cut short by the registry's own end, it says nothing of the service.
+                    guard !Task.isCancelled else { return }
                     registry.reportProbe(of: target.key, handle: target.handle, health: health, detail: detail)
                     schedule.finished(target.key)
                 }

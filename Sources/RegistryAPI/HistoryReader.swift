@@ -16,9 +16,7 @@ struct HistoryReader: Sendable {
 
     func answer<R: Sendable>(_ body: @escaping @Sendable (AuditSource) throws -> R) async throws -> R {
         let data = registry.dataDirectory.path
-        guard registry.sequence.rawValue <= Self.eventsAtMost else {
-            throw unavailable("history-too-long", "the log is too long to be replayed for an answer", data)
-        }
+        let snapshots = registry.snapshotDirectory
         guard registry.beginReplay() else {
             var problem = unavailable("history-busy", "another question about history is being answered", data)
             problem.retryAfterSeconds = 2
@@ -27,8 +25,10 @@ struct HistoryReader: Sendable {
         defer { registry.endReplay() }
         do {
             return try await NIOThreadPool.singleton.runIfActive {
-                try body(try AuditSource(dataDirectory: data))
+                try body(try AuditSource(dataDirectory: data, snapshots: snapshots))
             }
+        } catch let error as ReplayError where error.code == .tooLong {
+            throw unavailable("history-too-long", error.message, data)
         } catch let error as ReplayError {
             throw ProblemDetails(
                 code: "no-history",

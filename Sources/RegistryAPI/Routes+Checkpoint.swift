@@ -11,6 +11,7 @@ extension RegistryRoutes {
             return text(note.rendered)
         }
         on(router, .post, "/v1/checkpoint") { _ in text(try await registry.signCheckpoint().rendered) }
+        on(router, .post, "/v1/checkpoint/key") { _ in text("\(try await registry.rotateCheckpointKey())\n") }
         on(router, .get, "/v1/checkpoint/key") { _ in
             guard let key = registry.checkpointKey else { throw Self.noCheckpoint }
             return text("\(key)\n")

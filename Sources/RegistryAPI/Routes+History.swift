@@ -22,7 +22,11 @@ extension RegistryRoutes {
         let moment = try HistoryReader.moment(text, now: registry.now().time)
         let filter = query.filter
         return try await HistoryReader(registry: registry).answer { source in
-            let state = try StateReconstruction.at(try moment.resolve(in: source), in: source)
+            let state = try StateReconstruction.at(
+                try moment.resolve(in: source),
+                in: source,
+                atMost: HistoryReader.eventsAtMost
+            )
             guard state.store.service(name) != nil else {
                 throw ProblemDetails.unknownService(
                     name.description,
@@ -47,7 +51,11 @@ extension RegistryRoutes {
         let moment = try HistoryReader.moment(text, now: registry.now().time)
         let filter = query.filter
         return try await HistoryReader(registry: registry).answer { source in
-            let state = try StateReconstruction.at(try moment.resolve(in: source), in: source)
+            let state = try StateReconstruction.at(
+                try moment.resolve(in: source),
+                in: source,
+                atMost: HistoryReader.eventsAtMost
+            )
             var json = JSONWriter(reservingCapacity: 65_536)
             json.beginObject()
             for name in state.store.serviceNames {
@@ -75,7 +83,8 @@ extension RegistryRoutes {
                 of: source,
                 since: try since.map { try Self.time(of: $0, in: source, now: now) },
                 until: try until.map { try Self.time(of: $0, in: source, now: now) },
-                count: steps
+                count: steps,
+                eventsAtMost: HistoryReader.eventsAtMost
             )
             var json = JSONWriter(reservingCapacity: 4_096)
             timeline.write(to: &json)
@@ -107,6 +116,9 @@ extension RegistryRoutes {
     private func historyReply(_ name: ServiceName, _ id: InstanceID?) async throws -> Reply {
         let sequence = registry.sequence
         return try await HistoryReader(registry: registry).answer { source in
+            guard sequence.rawValue <= HistoryReader.eventsAtMost else {
+                throw ReplayError(.tooLong, "the log is too long to be read for an answer")
+            }
             var query = EventQuery()
             query.service = name
             query.instance = id

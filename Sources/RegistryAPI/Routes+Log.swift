@@ -12,11 +12,14 @@ extension RegistryRoutes {
     /// The log's own files, to keep and verify a copy elsewhere: which segments there are, and their bytes through the last
     /// batch that is durable. A file only ever grows, so a copy goes on where it ended.
     func addLog(to router: Router<Context>) {
-        on(router, .get, "/v1/log", for: .auditors) { _ in
-            let log = registry.dataDirectory.log
-            let through = registry.sequence
-            return try await NIOThreadPool.singleton.runIfActive {
-                try Self.segments(of: try LogReader(directory: log, stream: .log), through: through)
+        router.get("/v1/log") { request, context in
+            do {
+                let routed = RoutedRequest(request, from: peer(context))
+                try Access.auditors.check(routed.peer, at: door)
+                try routed.target.checkParameters(["follow", "from"])
+                return try await log(routed)
+            } catch {
+                return failure(error).response
             }
         }
         on(router, .get, "/v1/log/:segment", parameters: ["offset"], for: .auditors) { request in
@@ -30,6 +33,25 @@ extension RegistryRoutes {
                 return try Self.piece(of: SequenceNumber(first), at: offset, reader, through: through)
             }
         }
+    }
+
+    private func log(_ request: RoutedRequest) async throws -> Response {
+        let from = request.target.parameter("from")
+        switch request.target.parameter("follow") {
+        case "1":
+            guard let first = UInt64(from ?? "\(registry.sequence.next)"), first > 0 else {
+                throw ProblemDetails.badRequest("from is the sequence of the first event that is wanted")
+            }
+            return LogStreamBody(registry: registry, from: SequenceNumber(first)).response
+        case nil where from == nil: break
+        default:
+            throw ProblemDetails.badRequest("follow is 1, or left out with from", hint: "/v1/log?from=1&follow=1")
+        }
+        let log = registry.dataDirectory.log
+        let through = registry.sequence
+        return try await NIOThreadPool.singleton.runIfActive {
+            try Self.segments(of: try LogReader(directory: log, stream: .log), through: through)
+        }.response
     }
 
     private static func segments(of reader: LogReader, through last: SequenceNumber) throws -> Reply {

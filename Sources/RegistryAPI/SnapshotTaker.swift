@@ -68,15 +68,13 @@ struct SnapshotTaker: Sendable {
             throw RegistryError(.dataDirectory, "can't make \(directory): \(String(cString: strerror(errno)))")
         }
         let time = registry.now().time.utcText.filter { $0 != ":" }
-        return "\(directory)/\(time)-\(registry.registryID.short)\(Self.suffix)"
+        return "\(directory)/\(time)-\(registry.registryID.short)\(KeptSnapshots.suffix)"
     }
-
-    static let suffix = ".tar.zst"
 
     /// Snapshots in the registry's directory, the oldest first: their names begin with the time.
     func kept() throws -> [String] {
         let directory = registry.snapshotDirectory
-        let ending = "-\(registry.registryID.short)\(Self.suffix)"
+        let ending = "-\(registry.registryID.short)\(KeptSnapshots.suffix)"
         return WorkDirectory.entries(directory).filter { $0.hasSuffix(ending) }.map { directory + "/" + $0 }.sorted()
     }
 

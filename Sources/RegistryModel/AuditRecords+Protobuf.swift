@@ -64,18 +64,45 @@ extension SnapshotRecord {
             $0.sequence = sequence.rawValue
             $0.sha256 = .init(sha256)
             $0.bytes = bytes
+            $0.manifestSha256 = .init(manifestSHA256)
         }
     }
 
     init(_ message: Hms_Log_V1_SnapshotTaken) throws(RegistryModelError) {
-        guard message.sha256.count == 32 else {
+        guard message.sha256.count == 32, [0, 32].contains(message.manifestSha256.count) else {
             throw RegistryModelError(.malformedEvent, "a snapshot's hash has not 32 bytes")
         }
         self.init(
             file: message.file,
             sequence: SequenceNumber(message.sequence),
             sha256: [UInt8](message.sha256),
-            bytes: message.bytes
+            bytes: message.bytes,
+            manifestSHA256: [UInt8](message.manifestSha256)
+        )
+    }
+}
+
+extension KeyRotationRecord {
+    var message: Hms_Log_V1_CheckpointKeyRotated {
+        .with {
+            $0.origin = origin
+            $0.oldPublicKey = .init(oldKey)
+            $0.newPublicKey = .init(newKey)
+            $0.oldSignature = .init(oldSignature)
+            $0.newSignature = .init(newSignature)
+        }
+    }
+
+    init(_ message: Hms_Log_V1_CheckpointKeyRotated) throws(RegistryModelError) {
+        guard message.oldPublicKey.count == 32, message.newPublicKey.count == 32, message.oldSignature.count == 64,
+            message.newSignature.count == 64
+        else { throw RegistryModelError(.malformedEvent, "a rotation's keys or signatures are too short") }
+        self.init(
+            origin: message.origin,
+            oldKey: [UInt8](message.oldPublicKey),
+            newKey: [UInt8](message.newPublicKey),
+            oldSignature: [UInt8](message.oldSignature),
+            newSignature: [UInt8](message.newSignature)
         )
     }
 }

@@ -71,11 +71,46 @@ public struct SnapshotRecord: Sendable, Equatable {
     /// Of the file.
     public var sha256: [UInt8]
     public var bytes: UInt64
+    /// Hash of its manifest, which names the hash of each other file in it; empty where an earlier version took it.
+    public var manifestSHA256: [UInt8]
 
-    public init(file: String, sequence: SequenceNumber, sha256: [UInt8], bytes: UInt64) {
+    public init(
+        file: String,
+        sequence: SequenceNumber,
+        sha256: [UInt8],
+        bytes: UInt64,
+        manifestSHA256: [UInt8] = []
+    ) {
         self.file = file
         self.sequence = sequence
         self.sha256 = sha256
         self.bytes = bytes
+        self.manifestSHA256 = manifestSHA256
+    }
+}
+
+/// From here on checkpoints are signed by another key, by the word of the old one.
+public struct KeyRotationRecord: Sendable, Equatable {
+    /// Of the checkpoints; no rotation is good for another log or epoch.
+    public var origin: String
+    /// Ed25519, 32 bytes each.
+    public var oldKey: [UInt8]
+    public var newKey: [UInt8]
+    /// Over ``body``, 64 bytes each: the old key says that the new one may follow, the new one that it is held.
+    public var oldSignature: [UInt8]
+    public var newSignature: [UInt8]
+
+    public init(
+        origin: String,
+        oldKey: [UInt8],
+        newKey: [UInt8],
+        oldSignature: [UInt8] = [],
+        newSignature: [UInt8] = []
+    ) {
+        self.origin = origin
+        self.oldKey = oldKey
+        self.newKey = newKey
+        self.oldSignature = oldSignature
+        self.newSignature = newSignature
     }
 }

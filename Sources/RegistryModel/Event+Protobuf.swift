@@ -221,6 +221,7 @@ extension EventKind {
         case .checkpointed(let record): .checkpointed(record.message)
         case .registryRestored(let record): .registryRestored(record.message)
         case .snapshotTaken(let record): .snapshotTaken(record.message)
+        case .checkpointKeyRotated(let record): .checkpointKeyRotated(record.message)
         case .sidecarTailed(let record):
             .sidecarTailed(
                 .with {
@@ -315,6 +316,7 @@ extension EventKind {
         case .checkpointed(let it): self = .checkpointed(try CheckpointRecord(it))
         case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
         case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
+        case .checkpointKeyRotated(let it): self = .checkpointKeyRotated(try KeyRotationRecord(it))
         case .sidecarTailed(let it):
             self = .sidecarTailed(
                 TailRecord(

@@ -65,6 +65,8 @@ public enum EventKind: Sendable, Equatable {
     case checkpointed(CheckpointRecord)
     case registryRestored(RestoreRecord)
     case snapshotTaken(SnapshotRecord)
+    /// Checkpoints are signed by another key from here on.
+    case checkpointKeyRotated(KeyRotationRecord)
     /// Somebody looked on at an instance's requests, from elsewhere.
     case sidecarTailed(TailRecord)
     /// Written by a later release: no part of any state that this one knows.

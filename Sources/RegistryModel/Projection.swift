@@ -85,7 +85,7 @@ public enum Projection {
             try removeStaleServices(event, &store)
             try store.removeLapsedIdentities(before: event.time.advanced(by: .zero - rejoinWindow))
         case .heartbeats, .registryStopped, .clockStepped, .checkpointed, .registryRestored, .snapshotTaken,
-            .sidecarTailed, .unknown:
+            .checkpointKeyRotated, .sidecarTailed, .unknown:
             break
         }
     }

@@ -18,10 +18,15 @@ public struct AuditSource: Sendable {
     public let isClosed: Bool
     /// As it was named.
     public let name: String
-    private var unpacked: UnpackedSnapshot?
+    /// Directories in which snapshots of this registry may lie.
+    public let snapshots: [String]
+    private var unpacked: TemporaryDirectory?
+    /// Segments that were named one by one, by where they are read from.
+    private var fileNames: [String: String] = [:]
 
+    /// - Parameter snapshots: a directory of snapshots beside the one in the data directory.
     /// - Throws: `file-failed` where there is no log.
-    public init(dataDirectory path: String) throws {
+    public init(dataDirectory path: String, snapshots: String? = nil) throws {
         let log = path + "/log"
         guard access(log, R_OK) == 0 else {
             throw EventLogError(
@@ -36,6 +41,7 @@ public struct AuditSource: Sendable {
         let note = Self.existing(path + "/checkpoint.note").flatMap { try? Self.checkpoint(in: $0) }
         let isSameEpoch = note.map { $0.origin.hasSuffix("/\(epoch.map { "\($0)" } ?? "")") } ?? false
         name = path
+        self.snapshots = [Self.existing(path + "/snapshots"), snapshots].compactMap { $0 }.uniqued
         self.log = log
         beats = Self.existing(path + "/beats")
         checkpoint = Self.existing(path + "/checkpoint.note")
@@ -49,29 +55,69 @@ public struct AuditSource: Sendable {
 
     /// A snapshot's files, in a directory of their own for as long as this source or a copy of it lives.
     public init(snapshot path: String) throws {
-        var template = Array("/tmp/hms-replay-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw EventLogError(.fileFailed, "can't make a directory in /tmp: \(String(cString: strerror(errno)))")
-        }
-        let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let unpacked = UnpackedSnapshot(directory: directory)
-        try SnapshotArchive.extract(path, to: directory)
-        try self.init(dataDirectory: directory)
+        let unpacked = try TemporaryDirectory()
+        try SnapshotArchive.extract(path, to: unpacked.path)
+        try self.init(dataDirectory: unpacked.path)
         self.unpacked = unpacked
     }
 
-    /// - Parameter path: a directory that holds segments, and nothing else of interest.
-    public init(logDirectory path: String) throws {
+    /// - Parameters:
+    ///   - path: a directory that holds segments, and nothing else of interest.
+    ///   - snapshots: a directory of snapshots of the same registry.
+    public init(logDirectory path: String, snapshots: String? = nil) throws {
         guard try !LogReader(directory: path, stream: .log).segments().isEmpty else {
             throw EventLogError(.fileFailed, "\(path) holds no segments of a log", path: path)
         }
         name = path
+        self.snapshots = [snapshots].compactMap { $0 }
         log = path
         beats = nil
         checkpoint = nil
         key = nil
         knownDurable = .none
         isClosed = false
+    }
+
+    /// Segments in files of any name, of decisions and, where they are given, of heartbeats.
+    public init(segments paths: [String], snapshots: String? = nil) throws {
+        let directory = try TemporaryDirectory()
+        try WorkDirectory.make(directory.path, "log", "beats")
+        var hasBeats = false
+        var names: [String: String] = [:]
+        for path in paths {
+            let header = try LogReader.header(ofSegmentAt: path)
+            let link = LogReader.path(
+                of: header.first,
+                in: directory.path + (header.stream == .beats ? "/beats" : "/log")
+            )
+            guard let target = realpath(path, nil) else {
+                throw EventLogError(.fileFailed, "can't open \(path): \(String(cString: strerror(errno)))", path: path)
+            }
+            defer { free(target) }
+            guard symlink(target, link) == 0 else {
+                throw ReplayError(.usage, "\(path) begins with \(header.first), as \(names[link] ?? "another") does")
+            }
+            names[link] = path
+            if header.stream == .beats { hasBeats = true }
+        }
+        name = paths.count == 1 ? paths[0] : "\(paths.count) segments"
+        log = directory.path + "/log"
+        beats = hasBeats ? directory.path + "/beats" : nil
+        self.snapshots = [snapshots].compactMap { $0 }
+        checkpoint = nil
+        key = nil
+        knownDurable = .none
+        isClosed = false
+        unpacked = directory
+        fileNames = names
+        guard try !logReader().segments().isEmpty else {
+            throw ReplayError(.usage, "among \(name) there is no segment of decisions, only heartbeats")
+        }
+    }
+
+    /// A file as it was named by whoever asks.
+    func shown(_ path: String) -> String {
+        fileNames[path] ?? path
     }
 
     private static func existing(_ path: String) -> String? {
@@ -104,15 +150,10 @@ public struct AuditSource: Sendable {
     }
 }
 
-/// Goes, with all that is in it, when nobody reads it any more.
-private final class UnpackedSnapshot: Sendable {
-    let directory: String
-
-    init(directory: String) {
-        self.directory = directory
-    }
-
-    deinit {
-        WorkDirectory.remove(directory)
+extension [String] {
+    /// Each once, in order.
+    fileprivate var uniqued: [String] {
+        var seen: Set<String> = []
+        return filter { seen.insert($0).inserted }
     }
 }

@@ -21,7 +21,7 @@ struct CheckpointTrail {
     /// The newest that was found good.
     private(set) var lastGood: CheckpointRecord?
     private(set) var lastGoodTime: Timestamp?
-    /// The keys that signed, the newest last: each epoch has one, and a restore may bring another.
+    /// The keys that signed, the newest last: an epoch has one, until that names another.
     private(set) var keys: [NoteKey] = []
     private(set) var problems: [Problem] = []
     /// Roots at the sizes that were asked for.
@@ -31,7 +31,11 @@ struct CheckpointTrail {
     /// Forks: what was restored, and from which event on.
     private(set) var restores: [(record: RestoreRecord, event: Event)] = []
 
-    private let trusted: [VerifyingKey]
+    private let trusted: [NoteKey]
+    /// Whom each key has named after itself.
+    private var successors: [NoteKey: NoteKey] = [:]
+    /// Where each key first signed or was named.
+    private var appearances: [NoteKey: SequenceNumber] = [:]
     private let wanted: Set<SequenceNumber>
     private let registryID: RegistryID
     private let foldsState: Bool
@@ -42,12 +46,13 @@ struct CheckpointTrail {
     private var lastSize = SequenceNumber.none
 
     /// - Parameters:
-    ///   - trusted: keys kept elsewhere: every checkpoint must be signed by one of them; empty: by any.
+    ///   - trusted: keys kept elsewhere: every checkpoint must be signed by one of them, or by one that a chain of
+    ///     rotations ties to it; empty: by any.
     ///   - wanted: sizes whose roots are asked for.
     ///   - start: the tree before the first event; where it is not empty, states are not known and not judged.
     init(
         registryID: RegistryID,
-        trusted: [VerifyingKey],
+        trusted: [NoteKey],
         wanted: Set<SequenceNumber>,
         start: MerkleTree
     ) throws {
@@ -63,6 +68,7 @@ struct CheckpointTrail {
     mutating func take(_ event: Event, leaf: SHA256Digest, epoch: Epoch) {
         switch event.kind {
         case .checkpointed(let record): judge(record, event, epoch)
+        case .checkpointKeyRotated(let record): judge(record, event, epoch)
         case .registryRestored(let record):
             advance(through: record.sequence)
             if record.sequence.next != event.sequence || tree.size != record.sequence.rawValue
@@ -80,9 +86,59 @@ struct CheckpointTrail {
     /// After the last event.
     mutating func finish() {
         while firstWaiting < waiting.count { fold() }
+        judgeTrust()
     }
 
     // MARK: Judging
+
+    /// The old key must be the one that signs, and say so; whoever holds the new one must have said so too.
+    private mutating func judge(_ record: KeyRotationRecord, _ event: Event, _ epoch: Epoch) {
+        guard record.isSigned, let (old, new) = record.noteKeys else {
+            return note(event.sequence, "the change of keys is not signed by both of them", of: "a change of keys")
+        }
+        if Checkpoint.epoch(ofOrigin: record.origin, registry: registryID) != epoch {
+            return note(event.sequence, "its origin \(record.origin) is not this log's", of: "a change of keys")
+        }
+        if let last = keys.last, last.name == old.name, last.key != old.key {
+            return note(
+                event.sequence,
+                "\(old.short) names another key, but \(last.short) signs",
+                of: "a change of keys"
+            )
+        }
+        appearances[old] = appearances[old] ?? event.sequence
+        appearances[new] = appearances[new] ?? event.sequence
+        successors[old] = new
+        if keys.last != old { keys.append(old) }
+        keys.append(new)
+    }
+
+    /// Keys that were kept must be of the chains that are on record.
+    private mutating func judgeTrust() {
+        guard !trusted.isEmpty else { return }
+        for (key, sequence) in appearances.sorted(by: { $0.value < $1.value }) {
+            let chain = chain(of: key)
+            guard chain.contains(where: { member in trusted.contains { $0.key == member.key } }) else {
+                note(sequence, "it is signed by \(key.short), not by a key that was given")
+                continue
+            }
+            // A key of this very origin that is elsewhere: the old one has named two successors, here and there.
+            guard chain.count > 1, let tip = chain.last, !trusted.contains(where: { $0.key == tip.key }),
+                let other = trusted.first(where: { $0.name == key.name && !chain.contains($0) })
+            else { continue }
+            note(sequence, "\(other.short), which was given, is not among the keys that followed each other here")
+        }
+    }
+
+    /// All that are tied to a key by rotations, the oldest first.
+    private func chain(of key: NoteKey) -> [NoteKey] {
+        var chain = [key]
+        while let before = successors.first(where: { $0.value == chain[0] })?.key, !chain.contains(before) {
+            chain.insert(before, at: 0)
+        }
+        while let next = successors[chain[chain.count - 1]], !chain.contains(next) { chain.append(next) }
+        return chain
+    }
 
     private mutating func judge(_ record: CheckpointRecord, _ event: Event, _ epoch: Epoch) {
         checkpoints += 1
@@ -114,9 +170,7 @@ struct CheckpointTrail {
         guard let noteKey = record.noteKey, let signed = record.note, signed.isSigned(by: noteKey) else {
             return note(event.sequence, "its signature is not that of the key it names")
         }
-        guard trusted.isEmpty || trusted.contains(noteKey.key) else {
-            return note(event.sequence, "it is signed by \(noteKey.short), not by a key that was given")
-        }
+        appearances[noteKey] = appearances[noteKey] ?? event.sequence
         // A key's name is the origin, which names the epoch.
         guard let last = keys.last, last.name == noteKey.name else { return keys.append(noteKey) }
         if last.key != noteKey.key {
@@ -124,8 +178,9 @@ struct CheckpointTrail {
         }
     }
 
-    private mutating func note(_ sequence: SequenceNumber, _ what: String) {
-        problems.append(Problem(sequence: sequence, what: what))
+    private mutating func note(_ sequence: SequenceNumber, _ what: String, of subject: String = "checkpoint on record")
+    {
+        problems.append(Problem(sequence: sequence, what: "\(subject): \(what)"))
     }
 
     // MARK: Folding

@@ -55,6 +55,7 @@ public struct EventSummary: Sendable {
         case .checkpointed: ("checkpointed", nil, nil)
         case .registryRestored: ("registry_restored", nil, nil)
         case .snapshotTaken: ("snapshot_taken", nil, nil)
+        case .checkpointKeyRotated: ("checkpoint_key_rotated", nil, nil)
         case .sidecarTailed(let record): ("sidecar_tailed", record.key.service, record.key)
         case .unknown: ("unknown", nil, nil)
         }
@@ -98,7 +99,7 @@ public struct EventSummary: Sendable {
         }
     }
 
-    /// The first four bytes of a secret's hash: enough to tell tokens apart.
+    /// The first four bytes of a hash or a key: enough to tell tokens, or keys, apart.
     private static func shortHash(_ hash: [UInt8]) -> String {
         hash.prefix(4).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
@@ -123,6 +124,8 @@ public struct EventSummary: Sendable {
         case .registryRestored(let record):
             "restored from \(record.source): history goes on behind \(record.sequence)"
         case .snapshotTaken(let record): "snapshot \(record.file) of \(record.sequence) taken"
+        case .checkpointKeyRotated(let record):
+            "checkpoints are signed by another key from here on: \(Self.shortHash(record.newKey)) after \(Self.shortHash(record.oldKey))"
         default: "an event of a later version"
         }
     }

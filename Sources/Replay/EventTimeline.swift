@@ -28,8 +28,14 @@ public struct EventTimeline: Sendable, Equatable {
     ///   - since: nil: from the beginning.
     ///   - until: nil: to the last event, or to `since` where that lies behind it.
     ///   - count: of steps, 1 to ``mostSteps``.
-    /// - Throws: `not-found` where nothing is recorded yet.
-    public init(of source: AuditSource, since: Timestamp?, until: Timestamp?, count: Int) throws {
+    /// - Throws: `not-found` where nothing is recorded yet; `too-long` where more events than that lie between.
+    public init(
+        of source: AuditSource,
+        since: Timestamp?,
+        until: Timestamp?,
+        count: Int,
+        eventsAtMost: UInt64 = .max
+    ) throws {
         let reader = try source.logReader()
         begins = try Self.time(of: SequenceNumber(1), in: reader)
         self.since = max(since ?? begins, begins)
@@ -38,6 +44,9 @@ public struct EventTimeline: Sendable, Equatable {
         let first = try Moment.time(self.since).firstSequence(in: source)
         let last = try reader.lastSequence(notAfter: self.until)
         guard first <= last else { return }
+        guard last.rawValue - first.rawValue < eventsAtMost else {
+            throw ReplayError(.tooLong, "more lies between than is read for an answer")
+        }
         try reader.forEach(from: first, through: last) { event, _ in
             steps[index(of: event.time)].count(event.kind)
             return true

@@ -1,4 +1,4 @@
-import MaterializedView
+public import MaterializedView
 public import OpenSSLCrypto
 public import RegistryModel
 
@@ -22,6 +22,8 @@ public final class InMemoryRecordStore: RecordStore {
     private var slots = [Set<ServiceName>](repeating: [], count: HashSlot.count)
     private var touched: Set<HashSlot> = []
     private var certificatesBySerial: [String: CertificateRecord] = [:]
+    /// The same, for the digest: a fleet has a hundred thousand, of which a minute changes a few.
+    private var certificateRecords = OrderedRecords()
     private var revocationsBySubject: [Revocation.Subject: Revocation] = [:]
     private var tokensByHash: [[UInt8]: TokenRecord] = [:]
     private var record = RegistryRecord()
@@ -29,6 +31,25 @@ public final class InMemoryRecordStore: RecordStore {
 
     public init() throws(OpenSSLError) {
         digest = try StateDigest()
+    }
+
+    /// What a view shows.
+    public init(_ snapshot: borrowing ViewSnapshot) throws {
+        digest = try StateDigest()
+        touched = Set(HashSlot.all)
+        record = try snapshot.registry
+        var records: [ServiceRecord] = []
+        try snapshot.forEachService(after: nil, limit: .max) { records.append($0) }
+        for record in records {
+            let service = entry(record.name)
+            service.record = record
+            let instances = try snapshot.instances(of: record.name)
+            service.rows.reserveCapacity(instances.count)
+            for (instance, state) in instances { service.rows[instance.key.id] = Row(instance: instance, state: state) }
+        }
+        for certificate in try snapshot.certificates() { put(certificate) }
+        for revocation in try snapshot.revocations() { revocationsBySubject[revocation.subject] = revocation }
+        for token in try snapshot.tokens() { tokensByHash[token.hash] = token }
     }
 
     // MARK: The projection's store
@@ -86,6 +107,7 @@ public final class InMemoryRecordStore: RecordStore {
     public func put(_ certificate: CertificateRecord) throws(Never) {
         touched.insert(.registry)
         certificatesBySerial[certificate.serial] = certificate
+        certificateRecords.put(certificate.serial, CanonicalRecord(certificate))
     }
 
     public func certificates(ofLineage lineage: [UInt8]) throws(Never) -> [CertificateRecord] {
@@ -103,7 +125,10 @@ public final class InMemoryRecordStore: RecordStore {
 
     public func removeLapsedIdentities(before time: Timestamp) throws(Never) {
         touched.insert(.registry)
-        certificatesBySerial = certificatesBySerial.filter { $0.value.notAfter >= time }
+        for (serial, certificate) in certificatesBySerial where certificate.notAfter < time {
+            certificatesBySerial[serial] = nil
+            certificateRecords.remove(serial)
+        }
         revocationsBySubject = revocationsBySubject.filter { $0.value.until >= time }
         tokensByHash = tokensByHash.filter { $0.value.expires >= time }
     }
@@ -204,7 +229,7 @@ public final class InMemoryRecordStore: RecordStore {
             for row in rows(of: name) { records.append(CanonicalRecord(row.instance, row.state)) }
         }
         guard slot == .registry else { return records }
-        records += certificates.map { CanonicalRecord($0) }
+        records += certificateRecords.records()
         records += revocations.map { CanonicalRecord($0) }
         records += tokens.map { CanonicalRecord($0) }
         if let protection = record.protection { records.append(CanonicalRecord(protection)) }

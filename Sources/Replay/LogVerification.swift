@@ -47,7 +47,7 @@ public struct LogVerification: Sendable {
     public internal(set) var heartbeats = Heartbeats()
     public internal(set) var checkpoints: UInt64 = 0
     public internal(set) var digests: UInt64 = 0
-    /// The keys that signed, the newest last: each epoch has one.
+    /// The keys that signed, the newest last: an epoch has one, until that names another.
     public internal(set) var keys: [NoteKey] = []
     public internal(set) var isKeyTrusted = false
     public internal(set) var lastCheckpoint: CheckpointRecord?
@@ -103,7 +103,7 @@ public struct LogVerification: Sendable {
             if trail == nil {
                 trail = try CheckpointTrail(
                     registryID: start.identity.registryID,
-                    trusted: trusted.map(\.key),
+                    trusted: trusted,
                     wanted: wanted,
                     start: start.tree
                 )
@@ -120,6 +120,9 @@ public struct LogVerification: Sendable {
         for checkpoint in kept { result.judge(checkpoint, trail, trusted) }
         if let own { result.judge(own: own, trail) }
         try result.judgeBeats(source, seals)
+        for index in result.problems.indices {
+            result.problems[index].path = source.shown(result.problems[index].path)
+        }
         return result
     }
 
@@ -132,7 +135,7 @@ public struct LogVerification: Sendable {
         lastCheckpointTime = trail.lastGoodTime
         restores = trail.restores
         problems += trail.problems.map {
-            Problem(path: source.log, sequence: $0.sequence, what: "checkpoint on record: \($0.what)")
+            Problem(path: source.log, sequence: $0.sequence, what: $0.what)
         }
     }
 
@@ -155,7 +158,8 @@ public struct LogVerification: Sendable {
         guard let identity = summary.segments.last?.identity,
             let epoch = Checkpoint.epoch(ofOrigin: kept.checkpoint.origin, registry: identity.registryID)
         else { return .contradicts("this checkpoint is of another log: \(kept.checkpoint.origin)") }
-        let known = trusted.isEmpty ? keys : trusted
+        // Whether those on record are tied to the trusted ones is judged by itself.
+        let known = keys + trusted
         guard known.isEmpty || known.contains(where: { kept.isSigned(by: $0.key) }) else {
             return .contradicts("this checkpoint is not signed by the registry's key")
         }

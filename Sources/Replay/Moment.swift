@@ -131,6 +131,8 @@ public struct ReplayError: Error, Sendable, CustomStringConvertible {
         public static let notFound = Code(description: "not-found")
         /// What is there can't be read, or is not what it says.
         public static let unreadable = Code(description: "unreadable")
+        /// More events would have to be folded than was allowed.
+        public static let tooLong = Code(description: "too-long")
         /// The question makes no sense.
         public static let usage = Code(description: "usage")
     }

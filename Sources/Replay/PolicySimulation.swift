@@ -6,15 +6,22 @@ public import RegistryModel
 ///
 /// An expiry is *false* where the instance beat again later, without registering anew. An instance is *dead and
 /// routable* from its last beat until it is marked, or goes of its own. A start of the registry gives every instance a
-/// whole ttl.
+/// whole ttl. Services' own policies, as they were set at the time, are part of the rules.
 public struct PolicySimulation: Sendable {
     public struct Rules: Sendable, Equatable {
         public var policy: HealthPolicy
         public var guardOptions: MassExpiryGuard.Options
+        /// What these services' policies are supposed to say; whatever they leave open is as recorded at the time.
+        public var overrides: [ServiceName: MeshPolicy]
 
-        public init(policy: HealthPolicy = .default, guardOptions: MassExpiryGuard.Options = .init()) {
+        public init(
+            policy: HealthPolicy = .default,
+            guardOptions: MassExpiryGuard.Options = .init(),
+            overrides: [ServiceName: MeshPolicy] = [:]
+        ) {
             self.policy = policy
             self.guardOptions = guardOptions
+            self.overrides = overrides
         }
     }
 
@@ -41,6 +48,39 @@ public struct PolicySimulation: Sendable {
     /// The most changed for the worse first.
     public internal(set) var services: [ServiceOutcome] = []
 
+    /// What is compared, in words, with how much of it was recorded and is supposed.
+    public var measures: [(name: String, recorded: UInt64, supposed: UInt64)] {
+        [
+            (
+                "dead instances routable, seconds", UInt64(clamping: recorded.deadMilliseconds / 1_000),
+                UInt64(clamping: supposed.deadMilliseconds / 1_000)
+            ), ("expired though alive (false)", recorded.falseExpiries, supposed.falseExpiries),
+            ("guard trips", recordedGuardTrips, supposedGuardTrips),
+        ]
+    }
+
+    /// Its members, as JSON.
+    public func writeMembers(to json: inout JSONWriter) {
+        json.member("since", since)
+        json.member("until", until)
+        json.member("heartbeats", heartbeats)
+        recorded.write("recorded", to: &json)
+        supposed.write("supposed", to: &json)
+        json.member("recorded_guard_trips", recordedGuardTrips)
+        json.member("supposed_guard_trips", supposedGuardTrips)
+        json.key("services")
+        json.beginArray()
+        for service in services {
+            json.beginObject()
+            json.member("service", service.service.description)
+            service.recorded.write("recorded", to: &json)
+            service.supposed.write("supposed", to: &json)
+            json.endObject()
+        }
+        json.endArray()
+        json.member("advice", advice)
+    }
+
     /// One sentence, for whoever must decide.
     public var advice: String {
         let moreFalse = Int64(clamping: supposed.falseExpiries) - Int64(clamping: recorded.falseExpiries)
@@ -60,17 +100,17 @@ public struct PolicySimulation: Sendable {
     }
 
     /// - Parameters:
-    ///   - recordedRules: those that were in force, which the log does not hold.
-    ///   - supposedRules: those to try. An instance's own ttl, where it registered one, stays.
-    ///   - progress: heartbeats run.
+    ///   - recordedTTL: everybody's that was in force, which the log does not hold.
+    ///   - supposed: the rules to try. An instance's own ttl, where it registered one, stays.
+    ///   - progress: through when history has been run.
     /// - Throws: ``ReplayError`` where the heartbeats of that time are not held.
     public static func run(
         _ source: AuditSource,
         since: Timestamp,
         until: Timestamp,
-        recorded recordedRules: Rules,
-        supposed supposedRules: Rules,
-        progress: (UInt64) -> Void = { _ in }
+        recordedTTL: Duration,
+        supposed: Rules,
+        progress: (Timestamp) -> Void = { _ in }
     ) throws -> PolicySimulation {
         guard let beats = try source.beatsReader(), let first = try firstBeats(beats) else {
             throw ReplayError(.notFound, "no heartbeats are held here: they cannot be re-run")
@@ -82,14 +122,23 @@ public struct PolicySimulation: Sendable {
                 hint: "--since \(first.time.utcText), or keep more from now on: hms-regd --keep-heartbeats 90d"
             )
         }
-        var run = SimulationRun(since: since, until: until, recordedRules, supposedRules)
-        var log = try EventFeed(try source.logReader(), until: until)
-        try beats.forEach(from: first.sequence) { event, _ in
-            guard event.time < until.advanced(by: .seconds(60)) else { return false }
+        // What was under way when the time begins has begun by then.
+        let leadIn = max(recordedTTL * 4, supposed.policy.ttl * 4, .seconds(60))
+        let wanted = since.advanced(by: .zero - leadIn)
+        let begin = first.sequence == SequenceNumber(1) ? wanted : max(first.time, wanted)
+        var run = SimulationRun(since: since, until: until, supposed)
+        let reader = try source.logReader()
+        let before = try reader.lastSequence(notAfter: begin)
+        if before > .none {
+            let state = try StateReconstruction.at(HistoryPosition(sequence: before, time: begin), in: source)
+            run.begin(state.store, at: begin, recordedTTL: recordedTTL)
+        }
+        var log = EventFeed(reader, from: before.next, until: until)
+        try beats.forEach(since: begin, until: until.advanced(by: .seconds(60))) { event, _ in
             try run.takeLog(&log, through: event.time)
             guard case .heartbeats(let packed) = event.kind else { return true }
             try run.take(packed, event.time)
-            progress(run.result.heartbeats)
+            progress(event.time)
             return true
         }
         try run.takeLog(&log, through: until)
@@ -106,6 +155,17 @@ public struct PolicySimulation: Sendable {
     }
 }
 
+extension PolicySimulation.Tally {
+    fileprivate func write(_ name: String, to json: inout JSONWriter) {
+        json.key(name)
+        json.beginObject()
+        json.member("dead_routable_ms", deadMilliseconds)
+        json.member("false_expiries", falseExpiries)
+        json.member("expiries", expiries)
+        json.endObject()
+    }
+}
+
 /// The log's events in pieces, so that heartbeats can be put between them.
 struct EventFeed {
     private static let piece = 4_096
@@ -114,13 +174,13 @@ struct EventFeed {
     private let until: Timestamp
     private var buffer: [Event] = []
     private var position = 0
-    private var next = SequenceNumber(1)
+    private var next: SequenceNumber
     private var isAtEnd = false
 
-    init(_ reader: LogReader, until: Timestamp) throws {
+    init(_ reader: LogReader, from first: SequenceNumber, until: Timestamp) {
         self.reader = reader
         self.until = until
-        next = try reader.segments().first ?? SequenceNumber(1)
+        next = first
     }
 
     /// The next event up to `time`; nil where none is left.

@@ -3,7 +3,8 @@ public import RegistryModel
 
 /// Which instances of a service were routable at a moment, and why each other one was not.
 ///
-/// It says what the registry said; which instance a sidecar then picked is in the sidecar's access log.
+/// Instances that were gone by then are told of where they left within a day; where nothing else is left of the service,
+/// whenever they left. It says what the registry said; which instance a sidecar then picked is in the sidecar's access log.
 public struct RoutingExplanation: Sendable {
     public struct Line: Sendable {
         public var instance: InstanceID
@@ -31,6 +32,8 @@ public struct RoutingExplanation: Sendable {
     public let policy: HealthPolicy
     public let protection: RegistryRecord.Protection?
     public let nearestNames: [String]
+    /// Snapshots that should have helped and did not, in words; the answer is right without them.
+    public let warnings: [String]
 
     public var routable: Int {
         lines.count { $0.isRoutable }
@@ -38,6 +41,8 @@ public struct RoutingExplanation: Sendable {
 
     /// So long is looked ahead for what came next.
     private static let lookAhead = Duration.seconds(120)
+    /// So long ago may have left who is told of as gone.
+    private static let goneWithin = Duration.seconds(86_400)
 
     /// - Parameter defaults: the daemon's own ttl, which the log does not hold.
     public static func of(
@@ -46,12 +51,15 @@ public struct RoutingExplanation: Sendable {
         in source: AuditSource,
         defaults: HealthPolicy = .default
     ) throws -> RoutingExplanation {
-        var store = try InMemoryRecordStore()
-        var last: [InstanceID: Event] = [:]
+        let reader = try source.logReader()
+        let start = try ReplayStart.nearest(to: position.sequence, in: source)
+        let horizon = position.time.advanced(by: .zero - goneWithin)
+        var store = start.store
+        var last = try lastEvents(of: service, since: horizon, through: start.sequence, reader)
         var changes: [ViewChange] = []
         var afterwards: [Afterwards] = []
-        try source.logReader().forEach(from: SequenceNumber(1)) { event, _ in
-            let about = EventSummary(event).instance.flatMap { $0.service == service ? $0.id : nil }
+        try reader.forEach(from: start.sequence.next) { event, _ in
+            let about = about(event, service)
             guard event.sequence <= position.sequence else {
                 guard event.time.since(position.time) <= lookAhead else { return false }
                 if let about, isTurn(event), !afterwards.contains(where: { $0.instance == about }) {
@@ -63,14 +71,18 @@ public struct RoutingExplanation: Sendable {
             }
             Projection.apply(event, to: &store, changes: &changes)
             changes.removeAll(keepingCapacity: true)
-            if let about { last[about] = event }
+            if let about, event.time >= horizon { last[about] = event }
             return true
         }
         let policy = Self.policy(store.service(service)?.policy, defaults)
         let beats = try lastBeats(before: position.time, source, within: policy.ttl * 4)
         let rows = store.rows(of: service)
-        var lines = rows.map { row in
-            line(row, last[row.instance.key.id], beats[row.state.handle], policy, position.time)
+        if rows.isEmpty, last.isEmpty {
+            last = try lastEvents(of: service, since: .distantPast, through: position.sequence, reader)
+        }
+        var lines = try rows.map { row in
+            let cause = row.state.health == .draining ? try reader.event(row.state.modified) : nil
+            return line(row, cause, beats[row.state.handle], policy, position.time)
         }
         let present = Set(rows.map(\.instance.key.id))
         for (id, event) in last where !present.contains(id) { lines.append(goneLine(id, event)) }
@@ -85,8 +97,30 @@ public struct RoutingExplanation: Sendable {
             protection: store.registry().protection,
             nearestNames: lines.isEmpty
                 ? NearestName.matches(for: service.description, in: store.serviceNames.map(\.description), limit: 3)
-                : []
+                : [],
+            warnings: start.warnings
         )
+    }
+
+    private static func about(_ event: Event, _ service: ServiceName) -> InstanceID? {
+        EventSummary(event).instance.flatMap { $0.service == service ? $0.id : nil }
+    }
+
+    /// The last event of each of a service's instances from a time on, through a sequence.
+    private static func lastEvents(
+        of service: ServiceName,
+        since: Timestamp,
+        through last: SequenceNumber,
+        _ reader: LogReader
+    ) throws -> [InstanceID: Event] {
+        var found: [InstanceID: Event] = [:]
+        guard last > .none else { return found }
+        try reader.forEach(since: since, until: nil) { event, _ in
+            guard event.sequence <= last else { return false }
+            if let about = about(event, service) { found[about] = event }
+            return true
+        }
+        return found
     }
 
     /// Whether an event may end an instance's being routable.

@@ -1,6 +1,8 @@
 import RegistryModel
 
 /// One run of ``PolicySimulation``: leases as they were recorded beside leases as they are supposed.
+///
+/// Bounded by the fleet, whatever the history is long: a lease that has ended both ways makes room for another.
 struct SimulationRun {
     /// How a lease stands.
     private struct Standing {
@@ -13,39 +15,63 @@ struct SimulationRun {
     }
 
     private struct Lease {
+        let instance: Instance
         let service: Int
         let handle: UInt64
-        /// nil: never expires.
-        var ttl: Duration?
-        var lastBeat: Timestamp
         var recorded: Standing
         var supposed: Standing
+        /// The second in which it is to be looked at; entries of ``due`` that say another are stale.
+        var dueAt: Int64?
+        var isFree = false
     }
 
     var result: PolicySimulation
-    private let recordedRules: PolicySimulation.Rules
     private let rules: PolicySimulation.Rules
     private var expiryGuard: MassExpiryGuard
     private var leases: [Lease] = []
-    private var byHandle: [UInt64: Int] = [:]
+    /// Apart from the leases, since nearly every beat touches these alone.
+    private var lastBeats: [Timestamp] = []
+    /// A beat says only that it is still there.
+    private var isPlain: [Bool] = []
+    private var free: [Int] = []
+    private var byHandle = HandleTable()
     private var byKey: [InstanceKey: Int] = [:]
     private var names: [ServiceName] = []
     private var byName: [ServiceName: Int] = [:]
+    /// What each service's own policy says of silence, as recorded or as supposed.
+    private var policies: [MeshPolicy] = []
     private var tallies: [(recorded: PolicySimulation.Tally, supposed: PolicySimulation.Tally)] = []
     /// Leases to look at, by the second in which that is due.
     private var due: [Int64: [Int]] = [:]
     private var second: Int64?
 
-    init(
-        since: Timestamp,
-        until: Timestamp,
-        _ recorded: PolicySimulation.Rules,
-        _ supposed: PolicySimulation.Rules
-    ) {
+    init(since: Timestamp, until: Timestamp, _ supposed: PolicySimulation.Rules) {
         result = PolicySimulation(since: since, until: until)
-        recordedRules = recorded
         rules = supposed
         expiryGuard = MassExpiryGuard(options: supposed.guardOptions)
+    }
+
+    // MARK: Where it begins
+
+    /// Takes up a state: who is well has just beaten, who was marked for silence had been silent for the recorded ttl.
+    mutating func begin(_ store: InMemoryRecordStore, at time: Timestamp, recordedTTL: Duration) {
+        second = time.rawValue / 1_000_000_000
+        for name in store.serviceNames {
+            setPolicy(store.service(name)?.policy, of: name)
+            for row in store.rows(of: name) {
+                var standing = Standing(
+                    health: row.state.health,
+                    cause: row.state.cause,
+                    unhealthySince: row.state.since
+                )
+                var lastBeat = time
+                if row.state.health == .unhealthy, row.state.cause == .heartbeatMissed {
+                    standing.expiredAt = row.state.since
+                    lastBeat = row.state.since.advanced(by: .zero - recordedTTL)
+                }
+                add(row.instance, row.state.handle.rawValue, standing, lastBeat)
+            }
+        }
     }
 
     // MARK: What happened
@@ -55,17 +81,21 @@ struct SimulationRun {
     }
 
     mutating func take(_ packed: PackedHeartbeats, _ time: Timestamp) throws {
-        var beats: [(Int, Timestamp)] = []
-        beats.reserveCapacity(Int(packed.count))
+        var step = Timestamp(rawValue: .min)
         // swift-format-ignore: ReplaceForEachWithForLoop
         try packed.forEach { handle, at in
-            if let index = byHandle[handle.rawValue] { beats.append((index, at)) }
+            if at != step {
+                step = at
+                advance(to: at)
+            }
+            guard let index = byHandle.place(of: handle.rawValue) else { return }
+            if isPlain[index] {
+                if lastBeats[index] < at { lastBeats[index] = at }
+            } else {
+                beat(index, at)
+            }
         }
-        for (index, at) in beats {
-            advance(to: at)
-            beat(index, at)
-        }
-        result.heartbeats += UInt64(packed.count)
+        if isCounted(time) { result.heartbeats += UInt64(packed.count) }
         advance(to: time)
     }
 
@@ -73,17 +103,20 @@ struct SimulationRun {
         advance(to: event.time)
         switch event.kind {
         case .instanceRegistered(let instance, let health): register(instance, health, event)
-        case .instanceDeregistered(let key, let handle, let cause): deregister(key, handle, cause, event.time)
+        case .instanceDeregistered(let key, _, let cause): deregister(key, cause, event.time)
         case .instanceDraining(let key, _):
             guard let index = byKey[key] else { return }
             leases[index].recorded.health = .draining
             leases[index].supposed.health = .draining
+            settle(index)
         case .healthChanged(let change): take(change, event.time)
+        case .servicePolicySet(let name, let policy): setPolicy(policy, of: name)
+        case .servicePolicyRemoved(let name): setPolicy(nil, of: name)
         case .protectionStarted: if isCounted(event.time) { result.recordedGuardTrips += 1 }
         case .registryStarted:
             // Nobody is silent while nobody listens: everybody gets a whole ttl.
-            for index in leases.indices where !leases[index].supposed.isGone {
-                leases[index].lastBeat = max(leases[index].lastBeat, event.time)
+            for index in leases.indices where !leases[index].isFree && !leases[index].supposed.isGone {
+                lastBeats[index] = max(lastBeats[index], event.time)
                 schedule(index)
             }
         default: break
@@ -92,53 +125,73 @@ struct SimulationRun {
 
     private mutating func register(_ instance: Instance, _ health: Health, _ event: Event) {
         if let old = byKey[instance.key] {
-            // The same incarnation goes on under its handle; another ends it.
+            if !leases[old].recorded.isGone, leases[old].instance.isSameIncarnation(as: instance) {
+                // It goes on under its handle, as after a beat.
+                leases[old].recorded.health = health
+                leases[old].supposed.health = health
+                leases[old].supposed.cause = .reported
+                return beat(old, event.time)
+            }
             end(old, at: event.time)
         }
-        let service = serviceIndex(instance.key.service)
         let standing = Standing(health: health, cause: .reported, unhealthySince: event.time)
-        let ttl: Duration? =
-            switch instance.lease {
-            case .inherited: rules.policy.ttl
-            case .ttl(let milliseconds): .milliseconds(Int64(clamping: milliseconds))
-            case .permanent: nil
-            }
-        leases.append(
-            Lease(
-                service: service,
-                handle: event.sequence.rawValue,
-                ttl: ttl,
-                lastBeat: event.time,
-                recorded: standing,
-                supposed: standing
-            )
+        add(instance, event.sequence.rawValue, standing, event.time)
+    }
+
+    private mutating func add(_ instance: Instance, _ handle: UInt64, _ standing: Standing, _ lastBeat: Timestamp) {
+        let lease = Lease(
+            instance: instance,
+            service: serviceIndex(instance.key.service),
+            handle: handle,
+            recorded: standing,
+            supposed: standing
         )
-        byKey[instance.key] = leases.count - 1
-        byHandle[event.sequence.rawValue] = leases.count - 1
-        schedule(leases.count - 1)
+        let index = free.popLast() ?? leases.count
+        if index == leases.count {
+            leases.append(lease)
+            lastBeats.append(lastBeat)
+            isPlain.append(false)
+        } else {
+            leases[index] = lease
+            lastBeats[index] = lastBeat
+        }
+        byKey[instance.key] = index
+        byHandle.put(handle, at: index)
+        settle(index)
+        schedule(index)
     }
 
     private mutating func serviceIndex(_ name: ServiceName) -> Int {
         if let found = byName[name] { return found }
         names.append(name)
         tallies.append((.init(), .init()))
+        policies.append(rules.overrides[name] ?? MeshPolicy())
         byName[name] = names.count - 1
         return names.count - 1
     }
 
-    private mutating func deregister(
-        _ key: InstanceKey,
-        _ handle: InstanceHandle,
-        _ cause: TransitionCause,
-        _ time: Timestamp
-    ) {
+    private mutating func setPolicy(_ policy: MeshPolicy?, of name: ServiceName) {
+        let service = serviceIndex(name)
+        var policy = policy ?? MeshPolicy()
+        if let supposed = rules.overrides[name] {
+            policy.ttlMilliseconds = supposed.ttlMilliseconds ?? policy.ttlMilliseconds
+            policy.deregisterAfterMilliseconds =
+                supposed.deregisterAfterMilliseconds ?? policy.deregisterAfterMilliseconds
+        }
+        policies[service] = policy
+        for index in leases.indices where !leases[index].isFree && leases[index].service == service {
+            schedule(index)
+        }
+    }
+
+    private mutating func deregister(_ key: InstanceKey, _ cause: TransitionCause, _ time: Timestamp) {
         guard let index = byKey[key] else { return }
         // Expiry is the recorded rules' doing; under the supposed ones it is decided anew.
         if cause == .expired {
             endRecorded(index, at: time)
+            releaseIfGone(index, at: time)
         } else {
             end(index, at: time)
-            byKey[key] = nil
         }
     }
 
@@ -157,6 +210,7 @@ struct SimulationRun {
             leases[index].supposed.cause = change.cause
             beat(index, time)
         }
+        settle(index)
     }
 
     /// It is alive: whoever had taken it for dead was wrong.
@@ -168,28 +222,59 @@ struct SimulationRun {
         }
         if leases[index].supposed.expiredAt != nil {
             leases[index].supposed.expiredAt = nil
-            leases[index].supposed.isGone = false
             count(index, time) { $0.supposed.falseExpiries += 1 }
+            if leases[index].supposed.isGone {
+                leases[index].supposed.isGone = false
+                schedule(index)
+            }
         }
         let standing = leases[index].supposed
         if let next = HealthPolicy.transition(of: standing.health, because: standing.cause, onBeat: nil) {
             leases[index].supposed.health = next.to
             leases[index].supposed.cause = next.cause
         }
-        leases[index].lastBeat = max(leases[index].lastBeat, time)
+        lastBeats[index] = max(lastBeats[index], time)
+        settle(index)
     }
+
+    /// Whether the next beat will change anything but its time.
+    private mutating func settle(_ index: Int) {
+        let supposed = leases[index].supposed
+        isPlain[index] =
+            leases[index].recorded.expiredAt == nil && supposed.expiredAt == nil
+            && HealthPolicy.transition(of: supposed.health, because: supposed.cause, onBeat: nil) == nil
+    }
+
+    // MARK: Ends
 
     private mutating func end(_ index: Int, at time: Timestamp) {
         endRecorded(index, at: time)
         endSupposed(index, at: time)
-        byHandle[leases[index].handle] = nil
+        release(index)
+    }
+
+    /// Gone by the recorded rules and by the supposed ones: nothing more can come of it.
+    private mutating func releaseIfGone(_ index: Int, at time: Timestamp) {
+        guard leases[index].recorded.isGone, leases[index].supposed.isGone else { return }
+        endSupposed(index, at: time)
+        release(index)
+    }
+
+    private mutating func release(_ index: Int) {
+        let lease = leases[index]
+        byHandle.remove(lease.handle)
+        if byKey[lease.instance.key] == index { byKey[lease.instance.key] = nil }
+        leases[index].isFree = true
+        leases[index].dueAt = nil
+        isPlain[index] = false
+        free.append(index)
     }
 
     private mutating func endRecorded(_ index: Int, at time: Timestamp) {
         guard !leases[index].recorded.isGone else { return }
         leases[index].recorded.isGone = true
         guard let expired = leases[index].recorded.expiredAt else { return }
-        let dead = expired.since(leases[index].lastBeat).milliseconds
+        let dead = expired.since(lastBeats[index]).milliseconds
         count(index, expired) { $0.recorded.deadMilliseconds += max(0, dead) }
     }
 
@@ -198,19 +283,40 @@ struct SimulationRun {
         guard let expired = leases[index].supposed.expiredAt else {
             // Recorded as dead, and under the supposed rules not yet noticed.
             guard leases[index].recorded.expiredAt != nil, !leases[index].supposed.isGone else { return }
-            let dead = time.since(leases[index].lastBeat).milliseconds
+            let dead = time.since(lastBeats[index]).milliseconds
             return count(index, time) { $0.supposed.deadMilliseconds += max(0, dead) }
         }
-        let dead = expired.since(leases[index].lastBeat).milliseconds
+        let dead = expired.since(lastBeats[index]).milliseconds
         count(index, expired) { $0.supposed.deadMilliseconds += max(0, dead) }
     }
 
     // MARK: What is supposed
 
+    /// nil: never expires. Its own ttl counts before its service's, and that before everybody's.
+    private func policy(of index: Int) -> HealthPolicy? {
+        let own = policies[leases[index].service]
+        var policy = rules.policy
+        if let ttl = own.ttlMilliseconds { policy.ttl = .milliseconds(Int64(clamping: ttl)) }
+        if let after = own.deregisterAfterMilliseconds {
+            policy.deregisterAfter = .milliseconds(Int64(clamping: after))
+        }
+        switch leases[index].instance.lease {
+        case .inherited: break
+        case .ttl(let milliseconds): policy.ttl = .milliseconds(Int64(clamping: milliseconds))
+        case .permanent: return nil
+        }
+        return policy
+    }
+
     private mutating func schedule(_ index: Int) {
-        guard let ttl = leases[index].ttl else { return }
-        let at = leases[index].lastBeat.advanced(by: ttl)
-        due[at.rawValue / 1_000_000_000 + 1, default: []].append(index)
+        guard let policy = policy(of: index) else { return }
+        putDue(index, lastBeats[index].advanced(by: policy.ttl))
+    }
+
+    private mutating func putDue(_ index: Int, _ time: Timestamp) {
+        let at = max(time.rawValue / 1_000_000_000 + 1, (second ?? 0) + 1)
+        leases[index].dueAt = at
+        due[at, default: []].append(index)
     }
 
     /// Lets time pass, second by second where anything is due.
@@ -222,48 +328,56 @@ struct SimulationRun {
         }
         // After the clock was set back there is nothing to catch up with.
         guard now > reached else {
-            second = min(reached, now)
+            if now < reached { goBack(to: now) }
             return
         }
         while reached < now {
             reached += 1
+            second = reached
             if let indices = due.removeValue(forKey: reached) { look(indices, reached) }
         }
+    }
+
+    /// What was due by the old clock is due by the new one, as long from now.
+    private mutating func goBack(to now: Int64) {
+        let by = (second ?? now) - now
         second = now
+        due = Dictionary(uniqueKeysWithValues: due.map { ($0.key - by, $0.value) })
+        for index in leases.indices { leases[index].dueAt? -= by }
     }
 
     private mutating func look(_ indices: [Int], _ second: Int64) {
         let now = Timestamp(rawValue: second * 1_000_000_000)
         let monotonic = MonotonicTime(rawValue: now.rawValue)
         var overdue: [Int] = []
-        for index in indices where !leases[index].supposed.isGone || leases[index].supposed.expiredAt != nil {
-            guard let ttl = leases[index].ttl, !leases[index].supposed.isGone else { continue }
-            let policy = HealthPolicy(ttl: ttl, deregisterAfter: rules.policy.deregisterAfter)
-            let standing = leases[index].supposed
+        for index in indices where leases[index].dueAt == second {
+            leases[index].dueAt = nil
+            let supposed = leases[index].supposed
+            guard !supposed.isGone, let policy = policy(of: index) else { continue }
             let verdict = policy.verdict(
-                standing.health,
-                silentFor: now.since(leases[index].lastBeat),
-                unhealthyFor: now.since(standing.unhealthySince)
+                supposed.health,
+                silentFor: now.since(lastBeats[index]),
+                unhealthyFor: now.since(supposed.unhealthySince)
             )
             switch verdict {
-            case .inTime(let after):
-                let at = now.advanced(by: max(after, .seconds(1)))
-                due[at.rawValue / 1_000_000_000 + 1, default: []].append(index)
+            case .inTime(let after): putDue(index, now.advanced(by: max(after, .seconds(1))))
             case .overdue: overdue.append(index)
-            case .expired: leases[index].supposed.isGone = true
+            case .expired:
+                leases[index].supposed.isGone = true
+                releaseIfGone(index, at: now)
             }
         }
         guard !overdue.isEmpty else { return }
         consultGuard(now, monotonic)
         let allowed = expiryGuard.allowedExpiries(
             of: overdue.count,
-            leased: leases.count,
+            leased: leases.count - free.count,
             ttl: rules.policy.ttl,
             now: monotonic
         )
         for (position, index) in overdue.enumerated() {
             if position < allowed { expire(index, now) }
-            due[second + (position < allowed ? 30 : 1), default: []].append(index)
+            putDue(index, now.advanced(by: position < allowed ? .seconds(29) : .zero))
         }
     }
 
@@ -272,17 +386,19 @@ struct SimulationRun {
         leases[index].supposed.cause = .heartbeatMissed
         leases[index].supposed.unhealthySince = now
         leases[index].supposed.expiredAt = now
+        settle(index)
         count(index, now) { $0.supposed.expiries += 1 }
     }
 
     /// Shows the guard the fleet, counted as the registry counts it.
     private mutating func consultGuard(_ now: Timestamp, _ monotonic: MonotonicTime) {
         var seen = MassExpiryGuard.Observation(leased: 0, beating: 0, silent: 0, overdue: 0)
-        for lease in leases where !lease.supposed.isGone && lease.supposed.health != .draining {
-            guard let ttl = lease.ttl else { continue }
-            let silence = now.since(lease.lastBeat)
-            if lease.supposed.health == .unhealthy {
-                guard let expired = lease.supposed.expiredAt, now.since(expired) < ttl else { continue }
+        for index in leases.indices where !leases[index].isFree {
+            let supposed = leases[index].supposed
+            guard !supposed.isGone, supposed.health != .draining, let ttl = policy(of: index)?.ttl else { continue }
+            let silence = now.since(lastBeats[index])
+            if supposed.health == .unhealthy {
+                guard let expired = supposed.expiredAt, now.since(expired) < ttl else { continue }
                 seen.leased += 1
                 seen.silent += 1
                 continue
@@ -314,7 +430,7 @@ struct SimulationRun {
 
     mutating func finish() -> PolicySimulation {
         advance(to: result.until)
-        for index in leases.indices {
+        for index in leases.indices where !leases[index].isFree {
             if !leases[index].recorded.isGone { endRecorded(index, at: result.until) }
             if leases[index].supposed.expiredAt != nil || !leases[index].supposed.isGone {
                 endSupposed(index, at: result.until)

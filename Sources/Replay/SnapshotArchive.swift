@@ -13,7 +13,7 @@ public import RegistryModel
 public enum SnapshotArchive {
     static let view = "view/0/data.mdb"
 
-    /// Writes one of a registry that goes on meanwhile, verifies it, and gives it its name.
+    /// Writes one of a registry that goes on meanwhile, reads it back, and gives it its name.
     ///
     /// - Parameters:
     ///   - path: where; must not be there yet.
@@ -40,7 +40,7 @@ public enum SnapshotArchive {
             try archive.add(file.name, contentsOf: source, size: file.size)
         }
         try archive.finish()
-        _ = try verify(temporary)
+        try readBack(temporary, manifest)
         try SmallFile.rename(temporary, to: path)
         return manifest
     }
@@ -81,6 +81,7 @@ public enum SnapshotArchive {
             root: try reader.merkleRoot(at: identity.applied),
             stateDigest: stateDigest,
             instances: UInt64(instances),
+            steps: try steps(reader, through: identity.applied),
             files: try files.map { file in
                 SnapshotManifest.File(
                     name: file.name,
@@ -92,14 +93,45 @@ public enum SnapshotArchive {
         return (manifest, files.map(\.source))
     }
 
+    private static func steps(_ reader: LogReader, through last: SequenceNumber) throws -> [SequenceNumber] {
+        var found: [SequenceNumber] = []
+        try reader.forEach(of: [.clockStepped, .registryRestored], from: SequenceNumber(1), through: last) { event in
+            found.append(event.sequence)
+            return true
+        }
+        return found
+    }
+
     /// What goes on record of a snapshot that was written.
     public static func record(of path: String, _ manifest: SnapshotManifest) throws -> SnapshotRecord {
         SnapshotRecord(
             file: String(path.split(separator: "/").last ?? ""),
             sequence: manifest.sequence,
             sha256: try FileHash.sha256(of: path).bytes,
-            bytes: try FileHash.size(of: path)
+            bytes: try FileHash.size(of: path),
+            manifestSHA256: try manifest.sha256.bytes
         )
+    }
+
+    /// Whether what was written is what was meant: every file's bytes against the hashes that were taken of their sources.
+    private static func readBack(_ path: String, _ written: SnapshotManifest) throws {
+        let archive = try ArchiveReader(path: path)
+        guard try manifest(of: archive, path) == written else {
+            throw ReplayError(.unreadable, "\(path): the manifest is not the one that was written")
+        }
+        for file in written.files {
+            let hasher = try SHA256Hasher()
+            guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
+                throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
+            }
+            try archive.content(of: entry) { piece in piece.withUnsafeBytes { hasher.update($0) } }
+            guard hasher.finalize().description == file.sha256 else {
+                throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
+            }
+        }
+        guard try archive.next() == nil else {
+            throw ReplayError(.unreadable, "\(path) holds more than was written")
+        }
     }
 
     // MARK: Reading
@@ -155,16 +187,39 @@ public enum SnapshotArchive {
             guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
                 throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
             }
-            let target = try OutputFile(path: directory + "/" + file.name)
-            try archive.content(of: entry) { try target.write($0) }
-            guard try target.finish().description == file.sha256 else {
-                throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
-            }
+            try copy(entry, of: archive, file, path, to: directory)
         }
         guard try archive.next() == nil else {
             throw ReplayError(.unreadable, "\(path) holds more than its manifest names")
         }
         return manifest
+    }
+
+    /// Puts only its view into a directory that is there, checked against the hash that the manifest names; what comes
+    /// behind it is not read.
+    static func extractView(_ path: String, to directory: String) throws -> SnapshotManifest {
+        let archive = try ArchiveReader(path: path)
+        let manifest = try manifest(of: archive, path)
+        guard let file = manifest.files.first, file.name == view, let entry = try archive.next(), entry.name == view,
+            entry.size == file.size
+        else { throw ReplayError(.unreadable, "\(path): \(view) is not where the manifest says") }
+        try WorkDirectory.make(directory, "view", "view/0")
+        try copy(entry, of: archive, file, path, to: directory)
+        return manifest
+    }
+
+    private static func copy(
+        _ entry: ArchiveReader.Entry,
+        of archive: ArchiveReader,
+        _ file: SnapshotManifest.File,
+        _ path: String,
+        to directory: String
+    ) throws {
+        let target = try OutputFile(path: directory + "/" + file.name)
+        try archive.content(of: entry) { try target.write($0) }
+        guard try target.finish().description == file.sha256 else {
+            throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
+        }
     }
 
     /// Names of ours and no others: nothing in an archive decides where a file goes.
@@ -192,11 +247,15 @@ package enum WorkDirectory {
     static func remove(_ path: String) {
         for name in entries(path) {
             let entry = path + "/" + name
-            var status = stat()
-            guard lstat(entry, &status) == 0 else { continue }
-            if status.st_mode & S_IFMT == S_IFDIR { remove(entry) } else { unlink(entry) }
+            if isDirectory(entry) { remove(entry) } else { unlink(entry) }
         }
         rmdir(path)
+    }
+
+    /// Not where it is a link to one, unless the path ends with a slash.
+    package static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     package static func entries(_ path: String) -> [String] {

@@ -21,6 +21,9 @@ public struct SnapshotManifest: Sendable, Equatable {
     public var digestVersion: UInt32
     public var stateDigest: SHA256Digest
     public var instances: UInt64
+    /// Where the history that it holds steps: the clock was set, or a snapshot restored. nil where an earlier version took
+    /// it, which did not say.
+    public var steps: [SequenceNumber]?
     /// Beside the manifest.
     public var files: [File]
 
@@ -29,6 +32,12 @@ public struct SnapshotManifest: Sendable, Equatable {
         json.beginObject()
         json.member("format", Self.format)
         writeFacts(to: &json)
+        if let steps {
+            json.key("steps")
+            json.beginArray()
+            for step in steps { json.write(step.rawValue) }
+            json.endArray()
+        }
         json.key("files")
         json.beginArray()
         for file in files {
@@ -41,6 +50,11 @@ public struct SnapshotManifest: Sendable, Equatable {
         json.endArray()
         json.endObject()
         return json.bytes + [UInt8(ascii: "\n")]
+    }
+
+    /// Of its file. What it names is vouched for where this is on record.
+    var sha256: SHA256Digest {
+        get throws(OpenSSLError) { try SHA256Digest.of(json) }
     }
 
     /// Its members but for the files.
@@ -63,6 +77,7 @@ public struct SnapshotManifest: Sendable, Equatable {
         root: SHA256Digest,
         stateDigest: SHA256Digest,
         instances: UInt64,
+        steps: [SequenceNumber]?,
         files: [File]
     ) {
         self.registryID = registryID
@@ -74,6 +89,7 @@ public struct SnapshotManifest: Sendable, Equatable {
         digestVersion = CanonicalRecord.version
         self.stateDigest = stateDigest
         self.instances = instances
+        self.steps = steps
         self.files = files
     }
 
@@ -82,11 +98,18 @@ public struct SnapshotManifest: Sendable, Equatable {
         var texts: [String: String] = [:]
         var numbers: [String: UInt64] = [:]
         var files: [File] = []
+        var steps: [SequenceNumber]?
         try JSONReader.parse(bytes) { (json) throws(RegistryModelError) in
             try json.object { (json, key) throws(RegistryModelError) in
                 switch key {
                 case "format", "sequence", "digest_version", "instances": numbers[key] = try json.integer()
                 case "registry", "epoch", "time", "root", "state_digest": texts[key] = try json.string()
+                case "steps":
+                    var found: [SequenceNumber] = []
+                    try json.array { (json) throws(RegistryModelError) in
+                        found.append(SequenceNumber(try json.integer()))
+                    }
+                    steps = found
                 case "files":
                     try json.array { (json) throws(RegistryModelError) in files.append(try File(from: &json)) }
                 default: try json.skip()
@@ -108,6 +131,7 @@ public struct SnapshotManifest: Sendable, Equatable {
             root: root,
             stateDigest: stateDigest,
             instances: numbers["instances"] ?? 0,
+            steps: steps,
             files: files
         )
         digestVersion = version

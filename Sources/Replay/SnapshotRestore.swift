@@ -13,11 +13,16 @@ public struct SnapshotRestore: Sendable {
     /// The last event of the old epoch that is part of it.
     public let fork: SequenceNumber
     public let instances: UInt64
+    /// What it was made from.
+    public let snapshot: String
+    /// Newer snapshots that would have done and are not whole, in words.
+    public internal(set) var warnings: [String] = []
 
     /// Events of a batch that is taken over from another log.
     private static let batch = 1_024
 
     /// - Parameters:
+    ///   - path: a snapshot, or a directory of them: then the newest that is whole and reaches no further than `until`.
     ///   - directory: is made; must be empty where it is there.
     ///   - newer: a log of the same registry that goes on behind the snapshot; its events are taken over.
     ///   - until: of those only the ones through this moment.
@@ -32,6 +37,47 @@ public struct SnapshotRestore: Sendable {
         now: Timestamp
     ) throws -> SnapshotRestore {
         try checkEmpty(directory)
+        var warnings: [String] = []
+        for candidate in try candidates(path, until, newer, &warnings) {
+            do {
+                var restored = try restore(candidate, to: directory, newer, until, epoch, actor, now)
+                restored.warnings = warnings
+                return restored
+            } catch {
+                guard candidate != path else { throw error }
+                warnings.append("\(candidate) can't be used: \(ReplayError.text(of: error))")
+            }
+        }
+        throw ReplayError(.unreadable, warnings.last ?? "\(path) holds no snapshot")
+    }
+
+    private static func candidates(
+        _ path: String,
+        _ until: Moment?,
+        _ newer: AuditSource?,
+        _ warnings: inout [String]
+    ) throws -> [String] {
+        guard WorkDirectory.isDirectory(path + "/") else { return [path] }
+        let kept = KeptSnapshots(in: [path], of: try newer?.logReader().identity?.registryID)
+        warnings = kept.warnings
+        let found = kept.notAfter(until ?? .now).map(\.path)
+        guard found.isEmpty, let oldest = kept.snapshots.last?.manifest else { return found }
+        throw ReplayError(
+            .notFound,
+            "the oldest snapshot in \(path) can't reach back before its own time, \(oldest.time.utcText) "
+                + "(\(oldest.sequence))"
+        )
+    }
+
+    private static func restore(
+        _ path: String,
+        to directory: String,
+        _ newer: AuditSource?,
+        _ until: Moment?,
+        _ epoch: Epoch,
+        _ actor: Actor,
+        _ now: Timestamp
+    ) throws -> SnapshotRestore {
         let manifest = try SnapshotArchive.verify(path)
         try checkReachable(until, manifest, newer)
         try WorkDirectory.make(directory, "beats", "keys")
@@ -111,7 +157,13 @@ public struct SnapshotRestore: Sendable {
         _ = try log.append([EncodedEvent(event)])
         let instances = try bringUp(directory, log, epoch)
         try log.closeCleanly()
-        return SnapshotRestore(registryID: manifest.registryID, epoch: epoch, fork: fork, instances: instances)
+        return SnapshotRestore(
+            registryID: manifest.registryID,
+            epoch: epoch,
+            fork: fork,
+            instances: instances,
+            snapshot: path
+        )
     }
 
     /// Takes over what a newer log holds, which must be the same history.

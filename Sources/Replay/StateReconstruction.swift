@@ -8,18 +8,29 @@ public struct StateReconstruction {
     public let store: InMemoryRecordStore
     /// What a reader of this answer must know: clock steps and restores on the way.
     public let remarks: [Event]
+    /// Snapshots that should have helped and did not, in words; the answer is right without them.
+    public let warnings: [String]
+    /// From which one the fold began; nil: from the first event.
+    public let snapshot: String?
 
-    /// - Parameter progress: events folded, and in all.
+    /// - Parameters:
+    ///   - limit: events that are folded at most; nil: all that it takes.
+    ///   - progress: events folded, and in all.
     public static func at(
         _ position: HistoryPosition,
         in source: AuditSource,
+        atMost limit: UInt64? = nil,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> StateReconstruction {
-        var store = try InMemoryRecordStore()
-        var remarks: [Event] = []
-        var folded = SequenceNumber.none
+        let start = try ReplayStart.nearest(to: position.sequence, in: source)
+        if let limit, position.sequence.rawValue - start.sequence.rawValue > limit {
+            throw ReplayError(.tooLong, "the log is too long to be replayed for an answer")
+        }
+        var store = start.store
+        var remarks = start.remarks
+        var folded = start.sequence
         var changes: [ViewChange] = []
-        try source.logReader().forEach(from: SequenceNumber(1), through: position.sequence) { event, _ in
+        try source.logReader().forEach(from: folded.next, through: position.sequence) { event, _ in
             guard event.sequence == folded.next else { return false }
             Projection.apply(event, to: &store, changes: &changes)
             changes.removeAll(keepingCapacity: true)
@@ -38,7 +49,13 @@ public struct StateReconstruction {
                 hint: "hms-replay verify"
             )
         }
-        return StateReconstruction(position: position, store: store, remarks: remarks)
+        return StateReconstruction(
+            position: position,
+            store: store,
+            remarks: remarks,
+            warnings: start.warnings,
+            snapshot: start.snapshot
+        )
     }
 
     /// `{"sequence":…,"time":…,"digest":…,"services":{"name":[instances]}}`, each instance as the API writes it.

@@ -16,7 +16,7 @@ struct CheckpointCommand: AsyncParsableCommand {
               hms-reg checkpoint key > /mnt/elsewhere/registry.vkey
               hms-replay verify --data ./copy --checkpoint 1200Z.note --key registry.vkey
             """,
-        subcommands: [Show.self, Save.self, Key.self],
+        subcommands: [Show.self, Save.self, Key.self, RotateKey.self],
         defaultSubcommand: Show.self
     )
 
@@ -84,6 +84,38 @@ struct CheckpointCommand: AsyncParsableCommand {
         func run() async throws {
             let key = try await registry.withConnection { try await $0.checkpointKey() }
             options.output.write(options.json ? "{\"key\":\"\(key)\"}\n" : key + "\n")
+        }
+    }
+}
+
+extension CheckpointCommand {
+    struct RotateKey: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Sign by a new key from here on; the old one says so, and is gone.",
+            discussion: """
+                Notes and keys that were kept stay good: verify follows the chain of keys. Keep the new key, or a note \
+                that it signed, elsewhere at once: whoever has stolen the old one could name another successor, and only \
+                what was kept tells the two histories apart.
+
+                EXAMPLES
+                  hms-reg checkpoint rotate-key > /mnt/elsewhere/registry.2.vkey
+                """
+        )
+
+        @Flag(help: "Do not ask.")
+        var yes = false
+
+        @OptionGroup var registry: RegistryOptions
+        @OptionGroup var options: OutputOptions
+
+        func run() async throws {
+            let output = options.output
+            if !yes, Output.isInputTerminal, !output.confirms("the key that signs checkpoints is replaced, for good.") {
+                throw CommandError("nothing was changed", exitCode: .notSo)
+            }
+            let key = try await registry.withConnection { try await $0.rotateCheckpointKey() }
+            output.write(options.json ? "{\"key\":\"\(key)\"}\n" : key + "\n")
+            output.note("\(output.symbols.next) keep it on another machine, beside the one before")
         }
     }
 }

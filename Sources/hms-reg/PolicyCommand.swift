@@ -1,6 +1,7 @@
 import ArgumentParser
 import RegistryClient
 import RegistryModel
+import Replay
 import Terminal
 
 struct PolicyCommand: AsyncParsableCommand {
@@ -33,6 +34,7 @@ struct PolicyCommand: AsyncParsableCommand {
                 EXAMPLES
                   hms-reg policy set identity-check --retries 2 --timeout 800ms
                   hms-reg policy set passport-printer --ttl 2m --deregister-after 1h
+                  hms-reg policy set passport-printer --ttl 15s --rehearse
                 """
         )
 
@@ -54,10 +56,24 @@ struct PolicyCommand: AsyncParsableCommand {
         @Option(help: ArgumentHelp("How long a silent one stays registered.", valueName: "duration"))
         var deregisterAfter: DurationArgument?
 
+        @Flag(
+            help: ArgumentHelp(
+                "First show how the last day would have gone by it, and ask on a terminal.",
+                discussion: "Reads the registry's own files, so it runs where they are."
+            )
+        )
+        var rehearse = false
+
+        @Flag(help: "Do not ask.")
+        var yes = false
+
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions
 
         func validate() throws {
+            guard !rehearse || ttl != nil || deregisterAfter != nil else {
+                throw ValidationError("--rehearse runs heartbeats again: say --ttl or --deregister-after")
+            }
             let isEmpty =
                 retries == nil && timeout == nil && perTryTimeout == nil && ttl == nil && deregisterAfter == nil
             guard !isEmpty else { throw ValidationError("Name at least one rule to set.") }
@@ -65,6 +81,7 @@ struct PolicyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let name = try checked { try ServiceName(service) }
+            if rehearse { try await PolicyRehearsal(name, change, isAgreed: yes).run(registry, options) }
             let policy = try await registry.withConnection { connection in
                 var policy = try await current(name, connection)
                 if let retries { policy.retries = retries }
@@ -76,6 +93,14 @@ struct PolicyCommand: AsyncParsableCommand {
                 return policy
             }
             PolicyCommand.show(policy, of: name, options)
+        }
+
+        /// What of it decides about silence.
+        private var change: MeshPolicy {
+            MeshPolicy(
+                ttlMilliseconds: ttl?.milliseconds,
+                deregisterAfterMilliseconds: deregisterAfter?.milliseconds
+            )
         }
 
         /// A policy may come before its service.

@@ -14,10 +14,11 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
             EXAMPLES
               hms-reg snapshot restore backup.tar.zst --data /var/lib/hms --keys /safe/keys.age
               hms-reg snapshot restore backup.tar.zst --data ./new --new-keys --log ./old --until 14:05
+              hms-reg snapshot restore ./old/snapshots --data ./new --keys ./old/keys --log ./old --until 14:05
             """
     )
 
-    @Argument(help: "The snapshot.")
+    @Argument(help: "The snapshot; of a directory the newest in it that is whole and no later than --until.")
     var file: String
 
     @Option(help: ArgumentHelp("The new data directory: empty, or not there.", valueName: "dir"))
@@ -79,10 +80,14 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
             try answering { try SnapshotRestore.copyKeys(keys, to: data + "/keys") }
         }
         let output = options.output
+        for warning in restored.warnings {
+            output.note("\(output.errorStyle.yellow(output.symbols.warning)) \(warning)")
+        }
         if options.json {
             var json = JSONWriter()
             json.beginObject()
             json.member("data", data)
+            json.member("snapshot", restored.snapshot)
             json.member("registry", restored.registryID.description)
             json.member("epoch", restored.epoch.description)
             json.member("fork", restored.fork.rawValue)
@@ -95,6 +100,7 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
             "\(output.style.green(output.symbols.done)) \(data)\(separator)\(HumanText.counted(restored.instances, "instance"))"
                 + "\(separator)history goes on behind \(restored.fork)\n"
         )
+        if restored.snapshot != file { output.note(output.errorStyle.dim("from \(restored.snapshot)")) }
         output.note("\(output.symbols.next) hms-regd --data \(data)")
     }
 

@@ -29,6 +29,7 @@ struct DiffCommand: AsyncParsableCommand {
             let opened = try source.open()
             return (try reconstruct(from.moment, opened), try reconstruct(to.moment, opened))
         }
+        Wording.warn(old.warnings, output)
         let diff = StateDiff(from: old.store, to: new.store)
         if options.json {
             output.write(Self.json(old.position, new.position, diff))

@@ -44,6 +44,7 @@ struct ExplainCommand: AsyncParsableCommand {
                 )
             )
         }
+        Wording.warn(explanation.warnings, output)
         if options.json { return output.write(Self.json(explanation)) }
         guard !explanation.lines.isEmpty else {
             let nearest = explanation.nearestNames.first

@@ -11,29 +11,44 @@ struct SourceOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A registry's data directory, live or a copy.", valueName: "dir"))
     var data: String?
 
-    @Option(help: ArgumentHelp("A directory of log segments alone.", valueName: "dir"))
-    var log: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("A directory of log segments alone, or segments one by one.", valueName: "file")
+    )
+    var log: [String] = []
 
     @Option(help: ArgumentHelp("A snapshot.", valueName: "file"))
     var snapshot: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Where snapshots of the same registry lie, to begin from (default: DATA/snapshots).",
+            valueName: "dir"
+        )
+    )
+    var snapshotDir: String?
+
     /// Those with a value that may stand before the subcommand.
-    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--color"]
+    static let valueOptions: Set<String> = ["--data", "--log", "--snapshot", "--snapshot-dir", "--color"]
 
     func validate() throws {
-        guard [data, log, snapshot].compactMap({ $0 }).count == 1 else {
-            throw ValidationError("say what to read: --data DIR, --log DIR or --snapshot FILE")
+        guard [data, log.first, snapshot].compactMap({ $0 }).count == 1 else {
+            throw ValidationError("say what to read: --data DIR, --log FILE… or --snapshot FILE")
         }
     }
 
     /// As it was named, for commands to paste.
     var text: String {
-        data.map { "--data \($0)" } ?? log.map { "--log \($0)" } ?? "--snapshot \(snapshot ?? "")"
+        if let data { return "--data \(data)" }
+        return log.isEmpty ? "--snapshot \(snapshot ?? "")" : "--log \(log.joined(separator: " "))"
     }
 
     func open() throws -> AuditSource {
-        if let data { return try AuditSource(dataDirectory: data) }
-        if let log { return try AuditSource(logDirectory: log) }
+        if let data { return try AuditSource(dataDirectory: data, snapshots: snapshotDir) }
+        if log.count == 1, WorkDirectory.isDirectory(log[0] + "/") {
+            return try AuditSource(logDirectory: log[0], snapshots: snapshotDir)
+        }
+        if !log.isEmpty { return try AuditSource(segments: log, snapshots: snapshotDir) }
         return try AuditSource(snapshot: snapshot ?? "")
     }
 }

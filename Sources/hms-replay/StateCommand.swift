@@ -37,6 +37,7 @@ struct StateCommand: AsyncParsableCommand {
         let output = options.output
         let name = try answering { try service.map { try ServiceName($0) } }
         let state = try answering { try reconstruct(at.moment, try source.open()) }
+        Wording.warn(state.warnings, output)
         if let evidence {
             let document = try answering { try StateEvidence.document(of: state.position, in: try source.open()) }
             try answering { try SmallFile.create(String(decoding: document, as: UTF8.self), at: evidence) }

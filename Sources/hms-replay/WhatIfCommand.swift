@@ -13,6 +13,7 @@ struct WhatIfCommand: AsyncParsableCommand {
 
             EXAMPLES
               hms-replay what-if --ttl 15s --since 7d --data ./data
+              hms-replay what-if --ttl 2m --service passport-printer --data ./data
               hms-replay what-if --ttl 60s --guard-fraction 0.5 --data ./data --json
             """
     )
@@ -25,6 +26,14 @@ struct WhatIfCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The deregister-after to suppose.", valueName: "duration"))
     var deregisterAfter: DurationArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "Suppose --ttl and --deregister-after in this service's own policy; everybody else's rules stay.",
+            valueName: "service"
+        )
+    )
+    var service: String?
 
     @Option(help: ArgumentHelp("The guard's share to suppose.", valueName: "share"))
     var guardFraction: Double?
@@ -63,32 +72,34 @@ struct WhatIfCommand: AsyncParsableCommand {
 
     func run() async throws {
         let output = options.output
-        let recorded = recordedRules
-        let supposed = supposedRules(recorded)
-        let result = try answering { try simulate(recorded, supposed) }
-        if options.json { return output.write(Self.json(result, recorded, supposed)) }
-        show(result, recorded, supposed, output)
+        let supposed = try answering { try supposedRules() }
+        let result = try answering { try simulate(supposed) }
+        if options.json { return output.write(json(result)) }
+        show(result, output)
     }
 
-    private var recordedRules: PolicySimulation.Rules {
+    private var recorded: Duration {
+        recordedTTL?.duration ?? HealthPolicy.default.ttl
+    }
+
+    private func supposedRules() throws -> PolicySimulation.Rules {
         var rules = PolicySimulation.Rules()
-        if let recordedTTL { rules.policy.ttl = recordedTTL.duration }
-        return rules
-    }
-
-    private func supposedRules(_ recorded: PolicySimulation.Rules) -> PolicySimulation.Rules {
-        var rules = recorded
-        if let ttl { rules.policy.ttl = ttl.duration }
-        if let deregisterAfter { rules.policy.deregisterAfter = deregisterAfter.duration }
+        rules.policy.ttl = recorded
+        if let service {
+            rules.overrides[try ServiceName(service)] = MeshPolicy(
+                ttlMilliseconds: ttl?.milliseconds,
+                deregisterAfterMilliseconds: deregisterAfter?.milliseconds
+            )
+        } else {
+            if let ttl { rules.policy.ttl = ttl.duration }
+            if let deregisterAfter { rules.policy.deregisterAfter = deregisterAfter.duration }
+        }
         if let guardFraction { rules.guardOptions.fraction = guardFraction }
         if let guardMin { rules.guardOptions.minimum = max(1, guardMin) }
         return rules
     }
 
-    private func simulate(
-        _ recorded: PolicySimulation.Rules,
-        _ supposed: PolicySimulation.Rules
-    ) throws -> PolicySimulation {
+    private func simulate(_ supposed: PolicySimulation.Rules) throws -> PolicySimulation {
         let opened = try source.open()
         let end = try (until?.moment ?? .now).resolve(in: opened).time
         var start = end.advanced(by: .seconds(-86_400))
@@ -101,52 +112,28 @@ struct WhatIfCommand: AsyncParsableCommand {
         } else if let first = try opened.firstTime {
             start = max(start, first)
         }
-        let total = try LogStatistics.heartbeats(in: opened)
-        let bar = ProgressBar("re-running", noun: "heartbeats")
+        let total = UInt64(clamping: end.since(start).milliseconds / 1_000)
+        let bar = ProgressBar("re-running", noun: "seconds")
         defer { bar.finish() }
-        return try PolicySimulation.run(opened, since: start, until: end, recorded: recorded, supposed: supposed) {
-            bar.update($0, of: total)
+        return try PolicySimulation.run(opened, since: start, until: end, recordedTTL: recorded, supposed: supposed) {
+            bar.update(UInt64(clamping: $0.since(start).milliseconds / 1_000), of: total)
         }
     }
 
-    private func show(
-        _ result: PolicySimulation,
-        _ recorded: PolicySimulation.Rules,
-        _ supposed: PolicySimulation.Rules,
-        _ output: Output
-    ) {
+    private func show(_ result: PolicySimulation, _ output: Output) {
         let style = output.style
         let separator = " \(output.symbols.separator) "
         output.write(
             style.dim(
-                "\(Self.text(recorded)) as recorded, \(Self.text(supposed)) supposed\(separator)"
+                "ttl \(Self.text(recorded)) as recorded, \(Self.text(ttl?.duration ?? recorded)) supposed"
+                    + "\(service.map { " of \($0)" } ?? "")\(separator)"
                     + "\(result.since.utcText) to \(result.until.utcText)\(separator)"
                     + HumanText.counted(result.heartbeats, "heartbeat")
             ) + "\n"
         )
-        var table = Table([
-            .init(""), .init("RECORDED", .right), .init("SUPPOSED", .right), .init("CHANGE", .right), .init(""),
-        ])
-        let rows: [(String, Int64, Int64)] = [
-            (
-                "dead instances routable, seconds", result.recorded.deadMilliseconds / 1_000,
-                result.supposed.deadMilliseconds / 1_000
-            ),
-            (
-                "expired though alive (false)", Int64(clamping: result.recorded.falseExpiries),
-                Int64(clamping: result.supposed.falseExpiries)
-            ), ("guard trips", Int64(clamping: result.recordedGuardTrips), Int64(clamping: result.supposedGuardTrips)),
-        ]
-        for (name, before, after) in rows {
-            let color: Style.Color = after < before ? .green : after > before ? .red : .plain
-            table.append([
-                .init(name), .init(HumanText.count(UInt64(clamping: before))),
-                .init(HumanText.count(UInt64(clamping: after))),
-                .init(after == before ? "0" : "\(after > before ? "+" : "")\(after - before)", color),
-                .init(after == before ? "same" : after < before ? "better" : "worse", color),
-            ])
-        }
-        output.table(table)
+        var table = ComparisonTable("RECORDED", "SUPPOSED")
+        for measure in result.measures { table.append(measure.name, measure.recorded, measure.supposed) }
+        table.write(to: output)
         showServices(result, output)
         output.write(style.bold(result.advice) + "\n")
     }
@@ -167,45 +154,17 @@ struct WhatIfCommand: AsyncParsableCommand {
         if !all, rest > 0 { output.note(output.errorStyle.dim("and \(rest) more: --all")) }
     }
 
-    private static func text(_ rules: PolicySimulation.Rules) -> String {
-        "ttl \(HumanText.duration(milliseconds: Double(rules.policy.ttl.milliseconds)))"
+    private static func text(_ ttl: Duration) -> String {
+        HumanText.duration(milliseconds: Double(ttl.milliseconds))
     }
 
-    private static func json(
-        _ result: PolicySimulation,
-        _ recorded: PolicySimulation.Rules,
-        _ supposed: PolicySimulation.Rules
-    ) -> [UInt8] {
+    private func json(_ result: PolicySimulation) -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 2_048)
-        func tally(_ name: String, _ tally: PolicySimulation.Tally) {
-            json.key(name)
-            json.beginObject()
-            json.member("dead_routable_ms", tally.deadMilliseconds)
-            json.member("false_expiries", tally.falseExpiries)
-            json.member("expiries", tally.expiries)
-            json.endObject()
-        }
         json.beginObject()
-        json.member("since", result.since)
-        json.member("until", result.until)
-        json.member("heartbeats", result.heartbeats)
-        json.member("recorded_ttl_ms", recorded.policy.ttl.milliseconds)
-        json.member("supposed_ttl_ms", supposed.policy.ttl.milliseconds)
-        tally("recorded", result.recorded)
-        tally("supposed", result.supposed)
-        json.member("recorded_guard_trips", result.recordedGuardTrips)
-        json.member("supposed_guard_trips", result.supposedGuardTrips)
-        json.key("services")
-        json.beginArray()
-        for service in result.services {
-            json.beginObject()
-            json.member("service", service.service.description)
-            tally("recorded", service.recorded)
-            tally("supposed", service.supposed)
-            json.endObject()
-        }
-        json.endArray()
-        json.member("advice", result.advice)
+        json.member("recorded_ttl_ms", recorded.milliseconds)
+        json.member("supposed_ttl_ms", (ttl?.duration ?? recorded).milliseconds)
+        if let service { json.member("supposed_service", service) }
+        result.writeMembers(to: &json)
         json.endObject()
         return json.bytes + [UInt8(ascii: "\n")]
     }

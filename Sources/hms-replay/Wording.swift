@@ -12,6 +12,13 @@ enum Wording {
         }
     }
 
+    /// Snapshots that should have helped and did not.
+    static func warn(_ warnings: [String], _ output: Output) {
+        for warning in warnings {
+            output.note("\(output.errorStyle.yellow(output.symbols.warning)) \(warning)")
+        }
+    }
+
     /// Clock steps and restores on the way to an answer are said.
     static func note(_ remarks: [Event], _ output: Output) {
         for event in remarks {

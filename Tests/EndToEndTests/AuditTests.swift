@@ -55,6 +55,46 @@ struct AuditTests {
         }
     }
 
+    @Test(
+        "segments are read one by one under any name; new frames are followed; a key is changed and the chain verified"
+    )
+    func segmentsAndKeys() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            let daemon = try await Daemon.start(data)
+            for number in 1...3 { try await add("b-\(number)", to: daemon) }
+            let oldKey = try await daemon.reg("checkpoint", "key").output
+            let rotated = try await daemon.reg("checkpoint", "rotate-key", "--yes")
+            #expect(
+                rotated.exitCode == 0 && rotated.output.contains("+") && rotated.output != oldKey,
+                "\(rotated.errors)"
+            )
+            #expect(try await daemon.reg("checkpoint", "key").output == rotated.output)
+            // The socket's answer for as long as a second lasts: whole frames, from the log's first byte.
+            let followed = try runShell(
+                "curl -s -m 1 --unix-socket \(data)/regd.sock 'http://localhost/v1/log?from=1&follow=1' -o \(directory)/f.zst; "
+                    + "zstd -tq \(directory)/f.zst"
+            )
+            #expect(followed.status == 0, "\(followed.output)")
+            let rehearsed = try await daemon.reg("policy", "set", "billing", "--ttl", "15s", "--rehearse")
+            #expect(rehearsed.exitCode != 2, "\(rehearsed.errors)")
+            _ = try await daemon.program.end()
+            let segment = data + "/log/00000000000000000001.hmslog.zst"
+            let held = try readFile(segment)
+            let isPrefix = held.starts(with: try readFile(directory + "/f.zst"))
+            #expect(isPrefix)
+            for key in [oldKey, rotated.output] {
+                try Data(key.utf8).write(to: URL(fileURLWithPath: directory + "/k.vkey"))
+                let verified = try await replay("verify", "--data", data, "--key", directory + "/k.vkey")
+                #expect(verified.exitCode == 0 && verified.output.contains("INTACT"), "\(verified.output)")
+            }
+            try writeFile(directory + "/any.zst", held)
+            let named = try await replay("state", "--log", directory + "/any.zst", "--json")
+            #expect(named.exitCode == 0 && named.output.contains("b-3"), "\(named.errors)")
+            #expect(try await replay("state", "--log", directory + "/k.vkey").exitCode == 1)
+        }
+    }
+
     @Test("an auditor's copy comes over the socket, goes on where it ended, and verifies")
     func fetched() async throws {
         try await withTemporaryDirectory { directory in

@@ -1,4 +1,5 @@
 import EventLog
+import Glibc
 import MaterializedView
 import OpenSSLCrypto
 import RegistryModel
@@ -34,6 +35,37 @@ struct CheckpointerTests {
             return true
         }
         return found
+    }
+
+    @Test("a new key signs by the word of the old one, which is gone; a crash in between is mended either way")
+    func rotation() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            let pem = data + "/keys/checkpoint.pem"
+            var keys: [NoteKey] = []
+            var oldPEM: [UInt8] = []
+            try await live(data) { registry in
+                try await register(1, in: registry)
+                keys.append(try #require(registry.checkpointKey))
+                oldPEM = try readFile(pem)
+                keys.append(try await registry.rotateCheckpointKey())
+                try await register(2, in: registry)
+                let note = try await registry.signCheckpoint()
+                #expect(note.isSigned(by: keys[1]) && registry.checkpointKey == keys[1])
+            }
+            #expect(keys[0] != keys[1] && keys[0].name == keys[1].name)
+            let newPEM = try readFile(pem)
+            #expect(newPEM != oldPEM && access(pem + ".next", F_OK) != 0)
+            #expect(String(decoding: try readFile(data + "/checkpoint.vkey"), as: UTF8.self) == "\(keys[1])\n")
+            // Killed when the change was on record, and the file had not its name yet.
+            try writeFile(pem, oldPEM)
+            try writeFile(pem + ".next", newPEM)
+            try await live(data) { registry in #expect(registry.checkpointKey == keys[1]) }
+            // Killed before it was on record.
+            try writeFile(pem + ".next", oldPEM)
+            try await live(data) { registry in #expect(registry.checkpointKey == keys[1]) }
+            #expect(access(pem + ".next", F_OK) != 0)
+        }
     }
 
     @Test("a note asked for covers everything before, is signed, kept, copied and on record with the state's digest")

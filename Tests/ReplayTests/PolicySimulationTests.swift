@@ -69,7 +69,7 @@ struct PolicySimulationTests {
             source,
             since: .sample(0),
             until: .sample(seconds),
-            recorded: .init(),
+            recordedTTL: .seconds(30),
             supposed: .init(policy: HealthPolicy(ttl: .seconds(ttl), deregisterAfter: .seconds(600)))
         )
     }
@@ -110,6 +110,48 @@ struct PolicySimulationTests {
             #expect(long.supposed.falseExpiries == 0)
             #expect(long.supposed.deadMilliseconds > long.recorded.deadMilliseconds)
             #expect(long.advice.hasPrefix("Worse"))
+        }
+    }
+
+    @Test("a service's own policy counts before what is supposed of everybody, and can be supposed itself")
+    func ownPolicies() throws {
+        // The 3rd (of s-3) and the 5th (of s-1) miss two beats.
+        func isSilent(_ number: Int, _ second: Int64) -> Bool {
+            [3, 5].contains(number) && (160...180).contains(second)
+        }
+        let own = (
+            at: Int64(50),
+            kind: EventKind.servicePolicySet(try ServiceName("s-3"), MeshPolicy(ttlMilliseconds: 60_000))
+        )
+        try withFleet(8, seconds: 400, isSilent, recorded: [own]) { source in
+            let everybody = try run(source, ttl: 15, 400)
+            #expect(everybody.services.map(\.service.description) == ["s-1"])
+            let one = try PolicySimulation.run(
+                source,
+                since: .sample(0),
+                until: .sample(400),
+                recordedTTL: .seconds(30),
+                supposed: .init(overrides: [try ServiceName("s-3"): MeshPolicy(ttlMilliseconds: 15_000)])
+            )
+            #expect(one.services.map(\.service.description) == ["s-3"] && one.supposed.falseExpiries == 1)
+            let late = try PolicySimulation.run(
+                source,
+                since: .sample(150),
+                until: .sample(400),
+                recordedTTL: .seconds(30),
+                supposed: .init(policy: HealthPolicy(ttl: .seconds(15), deregisterAfter: .seconds(600)))
+            )
+            #expect(late.supposed == everybody.supposed, "where the time begins makes no difference to what is in it")
+        }
+    }
+
+    @Test("an instance that registers anew as the same is the same: its beats go on counting")
+    func registeredAnew() throws {
+        let again = (at: Int64(100), kind: EventKind.instanceRegistered(try instance(2), health: .healthy))
+        func isSilent(_ number: Int, _ second: Int64) -> Bool { false }
+        try withFleet(8, seconds: 300, isSilent, recorded: [again]) { source in
+            let result = try run(source, ttl: 30, 300)
+            #expect(result.supposed == result.recorded && result.supposed.expiries == 0)
         }
     }
 

@@ -178,6 +178,15 @@ extension SeededGenerator {
         case 23:
             let snapshot = SnapshotRecord(file: text(upTo: 20), sequence: handle, sha256: bytes(32), bytes: magnitude())
             return .snapshotTaken(snapshot)
+        case 24:
+            let rotation = KeyRotationRecord(
+                origin: text(upTo: 20),
+                oldKey: bytes(32),
+                newKey: bytes(32),
+                oldSignature: bytes(64),
+                newSignature: bytes(64)
+            )
+            return .checkpointKeyRotated(rotation)
         default: return .unknown
         }
     }
@@ -199,7 +208,7 @@ extension SeededGenerator {
         )
     }
 
-    public static let eventKinds = 25
+    public static let eventKinds = 26
 
     public mutating func event(_ sequence: UInt64, time: Timestamp? = nil, kind: Int? = nil) -> Event {
         Event(

@@ -417,6 +417,14 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .snapshotTaken(newValue)}
   }
 
+  var checkpointKeyRotated: Hms_Log_V1_CheckpointKeyRotated {
+    get {
+      if case .checkpointKeyRotated(let v)? = kind {return v}
+      return Hms_Log_V1_CheckpointKeyRotated()
+    }
+    set {kind = .checkpointKeyRotated(newValue)}
+  }
+
   var sidecarTailed: Hms_Log_V1_SidecarTailed {
     get {
       if case .sidecarTailed(let v)? = kind {return v}
@@ -452,6 +460,7 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case checkpointed(Hms_Log_V1_Checkpointed)
     case registryRestored(Hms_Log_V1_RegistryRestored)
     case snapshotTaken(Hms_Log_V1_SnapshotTaken)
+    case checkpointKeyRotated(Hms_Log_V1_CheckpointKeyRotated)
     case sidecarTailed(Hms_Log_V1_SidecarTailed)
 
   }
@@ -1252,6 +1261,34 @@ nonisolated struct Hms_Log_V1_SnapshotTaken: Sendable {
 
   var bytes: UInt64 = 0
 
+  /// Of its manifest.json, which names the hash of each other file in it.
+  var manifestSha256: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Checkpoints are signed by another key from here on. Both sign the same body, the lines `hms checkpoint key rotation`,
+/// the origin, the old key and the new one in base64, each ended by a newline: the old one says that the new one may
+/// follow, the new one that it is held.
+nonisolated struct Hms_Log_V1_CheckpointKeyRotated: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var origin: String = String()
+
+  /// Ed25519, 32 bytes each.
+  var oldPublicKey: Data = Data()
+
+  var newPublicKey: Data = Data()
+
+  /// 64 bytes each.
+  var oldSignature: Data = Data()
+
+  var newSignature: Data = Data()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1328,7 +1365,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0\u{4}\u{2}sidecar_tailed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0\u{3}checkpoint_key_rotated\0\u{3}sidecar_tailed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1652,6 +1689,19 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .snapshotTaken(v)
         }
       }()
+      case 34: try {
+        var v: Hms_Log_V1_CheckpointKeyRotated?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .checkpointKeyRotated(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .checkpointKeyRotated(v)
+        }
+      }()
       case 35: try {
         var v: Hms_Log_V1_SidecarTailed?
         var hadOneofValue = false
@@ -1783,6 +1833,10 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .snapshotTaken?: try {
       guard case .snapshotTaken(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
+    }()
+    case .checkpointKeyRotated?: try {
+      guard case .checkpointKeyRotated(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
     }()
     case .sidecarTailed?: try {
       guard case .sidecarTailed(let v)? = self.kind else { preconditionFailure() }
@@ -3140,7 +3194,7 @@ nonisolated extension Hms_Log_V1_RegistryRestored: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotTaken"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}file\0\u{1}sequence\0\u{1}sha256\0\u{1}bytes\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}file\0\u{1}sequence\0\u{1}sha256\0\u{1}bytes\0\u{3}manifest_sha256\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3152,6 +3206,7 @@ nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProt
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.sha256) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.manifestSha256) }()
       default: break
       }
     }
@@ -3170,6 +3225,9 @@ nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProt
     if self.bytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 4)
     }
+    if !self.manifestSha256.isEmpty {
+      try visitor.visitSingularBytesField(value: self.manifestSha256, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3178,6 +3236,57 @@ nonisolated extension Hms_Log_V1_SnapshotTaken: SwiftProtobuf.Message, SwiftProt
     if lhs.sequence != rhs.sequence {return false}
     if lhs.sha256 != rhs.sha256 {return false}
     if lhs.bytes != rhs.bytes {return false}
+    if lhs.manifestSha256 != rhs.manifestSha256 {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_CheckpointKeyRotated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CheckpointKeyRotated"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}origin\0\u{3}old_public_key\0\u{3}new_public_key\0\u{3}old_signature\0\u{3}new_signature\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.origin) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.oldPublicKey) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.newPublicKey) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.oldSignature) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.newSignature) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.origin.isEmpty {
+      try visitor.visitSingularStringField(value: self.origin, fieldNumber: 1)
+    }
+    if !self.oldPublicKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.oldPublicKey, fieldNumber: 2)
+    }
+    if !self.newPublicKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.newPublicKey, fieldNumber: 3)
+    }
+    if !self.oldSignature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.oldSignature, fieldNumber: 4)
+    }
+    if !self.newSignature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.newSignature, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_CheckpointKeyRotated, rhs: Hms_Log_V1_CheckpointKeyRotated) -> Bool {
+    if lhs.origin != rhs.origin {return false}
+    if lhs.oldPublicKey != rhs.oldPublicKey {return false}
+    if lhs.newPublicKey != rhs.newPublicKey {return false}
+    if lhs.oldSignature != rhs.oldSignature {return false}
+    if lhs.newSignature != rhs.newSignature {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
