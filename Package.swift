@@ -209,7 +209,7 @@ let targets: [Target] = [
     .testTarget(
         name: "DashboardTests",
         dependencies: [
-            "Dashboard", "RegistryClient", "RegistryModel", "TestSupport",
+            "Dashboard", "Mesh", "RegistryClient", "RegistryModel", "TestSupport",
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ]
     ),

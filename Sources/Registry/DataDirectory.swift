@@ -28,7 +28,7 @@ public final class DataDirectory: Sendable {
         guard descriptor >= 0 else {
             throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard Self.takeLock(descriptor) else {
             let holder = Self.holder(descriptor).map { " (pid \($0))" } ?? ""
             close(descriptor)
             throw RegistryError(
@@ -44,6 +44,16 @@ public final class DataDirectory: Sendable {
             // `deinit` closes it: everything is set by now.
             throw Self.unusable(path, "can't write in it: \(String(cString: strerror(errno)))")
         }
+    }
+
+    /// Whoever held it may be about to end, or have forked a moment ago: the child bears the lock until its `exec`.
+    private static func takeLock(_ descriptor: Int32) -> Bool {
+        let patience = ContinuousClock.now + .seconds(1)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            guard ContinuousClock.now < patience else { return false }
+            usleep(20_000)
+        }
+        return true
     }
 
     deinit {

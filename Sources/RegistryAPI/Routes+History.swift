@@ -19,35 +19,28 @@ extension RegistryRoutes {
 
     /// The look-up's document as it would have been at a moment.
     func pastLookup(_ name: ServiceName, _ query: LookupQuery, at text: String) async throws -> Reply {
-        let moment = try HistoryReader.moment(text, now: registry.now().time)
-        let filter = query.filter
-        return try await HistoryReader(registry: registry).answer { source in
-            let state = try StateReconstruction.at(
-                try moment.resolve(in: source),
-                in: source,
-                atMost: HistoryReader.eventsAtMost
-            )
+        try await past(query, at: text) { state in
             guard state.store.service(name) != nil else {
                 throw ProblemDetails.unknownService(
                     name.description,
                     among: state.store.serviceNames.map(\.description)
                 )
             }
-            var json = JSONWriter(reservingCapacity: 4_096)
-            json.beginObject()
-            json.key(name.description)
-            json.beginArray()
-            for row in state.store.rows(of: name) where Self.matches(row, filter) { row.write(to: &json) }
-            json.endArray()
-            json.endObject()
-            var reply = Reply(json: json)
-            reply.noteSequence(state.position.sequence)
-            return reply
+            return [name]
         }
     }
 
     /// The whole registry's document as it would have been at a moment.
     func pastRegistry(_ query: LookupQuery, at text: String) async throws -> Reply {
+        try await past(query, at: text) { $0.store.serviceNames }
+    }
+
+    /// - Parameter names: the services that are told of.
+    private func past(
+        _ query: LookupQuery,
+        at text: String,
+        _ names: @escaping @Sendable (StateReconstruction) throws -> [ServiceName]
+    ) async throws -> Reply {
         let moment = try HistoryReader.moment(text, now: registry.now().time)
         let filter = query.filter
         return try await HistoryReader(registry: registry).answer { source in
@@ -56,9 +49,9 @@ extension RegistryRoutes {
                 in: source,
                 atMost: HistoryReader.eventsAtMost
             )
-            var json = JSONWriter(reservingCapacity: 65_536)
+            var json = JSONWriter(reservingCapacity: 16_384)
             json.beginObject()
-            for name in state.store.serviceNames {
+            for name in try names(state) {
                 json.key(name.description)
                 json.beginArray()
                 for row in state.store.rows(of: name) where Self.matches(row, filter) { row.write(to: &json) }

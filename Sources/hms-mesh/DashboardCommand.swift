@@ -2,6 +2,7 @@ import ArgumentParser
 import Dashboard
 import Glibc
 import Identity
+import Mesh
 import MeshManifest
 import RegistryClient
 import RegistryModel

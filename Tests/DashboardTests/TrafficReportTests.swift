@@ -1,3 +1,4 @@
+import Mesh
 import RegistryModel
 import TestSupport
 import Testing
@@ -6,8 +7,8 @@ import Testing
 
 @Suite("What sidecars tell, added up")
 struct TrafficReportTests {
-    private static func reading(_ service: String, _ id: String, upstreams: String = "") throws -> SidecarReading {
-        try SidecarReading(
+    private static func status(_ service: String, _ id: String, upstreams: String = "") throws -> SidecarStatus {
+        try SidecarStatus(
             parsing: Array(
                 """
                 {"service":"\(service)","id":"\(id)","version":"1","health":"healthy","registry_connected":true,
@@ -42,11 +43,11 @@ struct TrafficReportTests {
         let failures = #"hms_mesh_requests_total{direction="outbound",service="identity",status="5xx"} "#
         let report = TrafficReport([
             .init(
-                reading: try Self.reading("web", "1", upstreams: Self.upstream("identity")),
+                status: try Self.status("web", "1", upstreams: Self.upstream("identity")),
                 recent: Self.recent(calls + "90\n" + failures + "10\n")
             ),
             .init(
-                reading: try Self.reading(
+                status: try Self.status(
                     "photo",
                     "1",
                     upstreams: Self.upstream("identity", #","breaker_open_ms":22000"#)
@@ -69,7 +70,7 @@ struct TrafficReportTests {
     func untold() throws {
         let document = try Self.document(
             TrafficReport(
-                [.init(reading: try Self.reading("web", "1", upstreams: Self.upstream("identity")), recent: nil)],
+                [.init(status: try Self.status("web", "1", upstreams: Self.upstream("identity")), recent: nil)],
                 leftOut: 3
             )
         )
@@ -84,7 +85,7 @@ struct TrafficReportTests {
     func byItself() throws {
         let report = TrafficReport([
             .init(
-                reading: try Self.reading("identity", "1"),
+                status: try Self.status("identity", "1"),
                 recent: Self.recent(#"hms_mesh_requests_total{direction="inbound",service="identity",status="2xx"} 50"#)
             )
         ])

@@ -1,4 +1,5 @@
 import Identity
+import Mesh
 import RegistryClient
 import RegistryModel
 import Terminal

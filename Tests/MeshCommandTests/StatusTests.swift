@@ -1,4 +1,5 @@
 import Glibc
+import Mesh
 import RegistryModel
 import Terminal
 import TestSupport
@@ -92,7 +93,9 @@ struct StatusTests {
     func breakers() {
         var upstream = SidecarStatus.Upstream()
         #expect(StatusScreen.breaker(upstream) == nil)
-        upstream.instances = [SidecarStatus.Instance(id: "a", ejectedMilliseconds: 4_100)]
+        var ejected = SidecarStatus.Instance()
+        ejected.ejectedMilliseconds = 4_100
+        upstream.instances = [ejected]
         #expect(StatusScreen.breaker(upstream) == "1 open, 5s")
         upstream.breakerOpenMilliseconds = 61_000
         #expect(StatusScreen.breaker(upstream) == "open since 1m1s")

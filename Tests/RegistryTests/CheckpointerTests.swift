@@ -13,6 +13,8 @@ struct CheckpointerTests {
     private func options(_ directory: String, copy: String? = nil) -> ServiceRegistry.Options {
         ServiceRegistry.Options(
             dataDirectory: directory,
+            // On a busy machine a test may last longer than a ttl is by default.
+            healthPolicy: HealthPolicy(ttl: .seconds(86_400), deregisterAfter: .seconds(86_400)),
             reserveBytes: 0,
             checkpoints: CheckpointOptions(trustDomain: "gov.local", interval: .seconds(3_600), copyDirectory: copy)
         )

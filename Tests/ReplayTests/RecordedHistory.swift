@@ -26,6 +26,8 @@ struct RecordedHistory {
     static func options(_ data: String) -> ServiceRegistry.Options {
         ServiceRegistry.Options(
             dataDirectory: data,
+            // On a busy machine a test may last longer than a ttl is by default.
+            healthPolicy: HealthPolicy(ttl: .seconds(86_400), deregisterAfter: .seconds(86_400)),
             reserveBytes: 0,
             version: "test",
             checkpoints: CheckpointOptions(trustDomain: "gov.local", interval: .seconds(3_600))

@@ -3,7 +3,7 @@ import Mesh
 /// Asks this user's sidecars once a second how they are, and what they have counted.
 actor SidecarFollower {
     private struct Known {
-        var reading: SidecarReading
+        var status: SidecarStatus
         var window: TrafficWindow
         var heardAt: ContinuousClock.Instant
     }
@@ -44,7 +44,7 @@ actor SidecarFollower {
     }
 
     func answering() -> [Name] {
-        known.map { Name(socket: $0.key, service: $0.value.reading.service, id: $0.value.reading.id) }
+        known.map { Name(socket: $0.key, service: $0.value.status.service, id: $0.value.status.id) }
     }
 
     private func unfollowed() -> [String] {
@@ -58,7 +58,7 @@ actor SidecarFollower {
     private func report() -> TrafficReport {
         let now = ContinuousClock.now
         known = known.filter { $0.value.heardAt.duration(to: now) < Self.silence }
-        let sources = known.values.map { TrafficReport.Source(reading: $0.reading, recent: $0.window.recent()) }
+        let sources = known.values.map { TrafficReport.Source(status: $0.status, recent: $0.window.recent()) }
         return TrafficReport(sources, leftOut: leftOut)
     }
 
@@ -71,7 +71,7 @@ actor SidecarFollower {
                 let metrics = try await caller.call(SidecarCaller.Request(path: "/metrics"))
                 await heard(
                     socket,
-                    try SidecarReading(parsing: status.body),
+                    try SidecarStatus(parsing: status.body),
                     MetricsReading(String(decoding: metrics.body, as: UTF8.self))
                 )
             } while await Task.pause(for: Self.period)
@@ -81,11 +81,11 @@ actor SidecarFollower {
         await ended(socket)
     }
 
-    private func heard(_ socket: String, _ reading: SidecarReading, _ metrics: MetricsReading) {
+    private func heard(_ socket: String, _ status: SidecarStatus, _ metrics: MetricsReading) {
         let now = ContinuousClock.now
         var window = known[socket]?.window ?? TrafficWindow()
         window.take(metrics, at: now)
-        known[socket] = Known(reading: reading, window: window, heardAt: now)
+        known[socket] = Known(status: status, window: window, heardAt: now)
     }
 
     private func ended(_ socket: String) {

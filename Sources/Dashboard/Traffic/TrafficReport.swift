@@ -1,10 +1,11 @@
+import Mesh
 import RegistryModel
 
 /// Who calls whom on this machine, and how that goes: what all of this user's sidecars tell, added up.
 struct TrafficReport: Sendable {
     /// One sidecar, and its counters of the last seconds where there are any yet.
     struct Source: Sendable {
-        var reading: SidecarReading
+        var status: SidecarStatus
         var recent: (counters: MetricsReading, seconds: Double)?
     }
 
@@ -14,7 +15,7 @@ struct TrafficReport: Sendable {
 
     init(_ sources: [Source] = [], leftOut: Int = 0) {
         self.leftOut = leftOut
-        self.sources = sources.sorted { ($0.reading.service, $0.reading.id) < ($1.reading.service, $1.reading.id) }
+        self.sources = sources.sorted { ($0.status.service, $0.status.id) < ($1.status.service, $1.status.id) }
     }
 
     /// Requests a second of each service that is called: what sparklines are drawn from.
@@ -32,12 +33,12 @@ struct TrafficReport: Sendable {
         json.key("edges")
         json.beginArray()
         for source in sources {
-            for upstream in source.reading.upstreams { write(upstream, of: source, to: &json) }
+            for upstream in source.status.upstreams { write(upstream, of: source, to: &json) }
         }
         json.endArray()
         json.key("sidecars")
         json.beginArray()
-        for source in sources { write(source.reading, to: &json) }
+        for source in sources { write(source.status, to: &json) }
         json.endArray()
         if leftOut > 0 { json.member("leftOut", leftOut) }
         json.endObject()
@@ -60,7 +61,7 @@ struct TrafficReport: Sendable {
         var totals: [String: (counters: CallCounters, seconds: Double)] = [:]
         for source in sources {
             guard let recent = source.recent else { continue }
-            for (service, found) in counters(source.reading.service, recent.counters) {
+            for (service, found) in counters(source.status.service, recent.counters) {
                 var total = totals[service] ?? (CallCounters(), 0)
                 total.counters += found
                 total.seconds = max(total.seconds, recent.seconds)
@@ -74,7 +75,7 @@ struct TrafficReport: Sendable {
         let byCallers = callers()
         let byItself = callees()
         var state: [String: (open: UInt64?, ejected: Int)] = [:]
-        for upstream in sources.flatMap(\.reading.upstreams) {
+        for upstream in sources.flatMap(\.status.upstreams) {
             var now = state[upstream.service] ?? (nil, 0)
             now.open = [now.open, upstream.breakerOpenMilliseconds].compactMap { $0 }.max()
             now.ejected = max(now.ejected, upstream.instances.count { $0.ejectedMilliseconds != nil })
@@ -95,10 +96,10 @@ struct TrafficReport: Sendable {
 
     // MARK: Edges and sidecars
 
-    private func write(_ upstream: SidecarReading.Upstream, of source: Source, to json: inout JSONWriter) {
+    private func write(_ upstream: SidecarStatus.Upstream, of source: Source, to json: inout JSONWriter) {
         json.beginObject()
-        json.member("f", source.reading.service)
-        json.member("i", source.reading.id)
+        json.member("f", source.status.service)
+        json.member("i", source.status.id)
         json.member("t", upstream.service)
         json.member("u", upstream.usable)
         json.member("a", upstream.total)
@@ -116,7 +117,7 @@ struct TrafficReport: Sendable {
                 json.beginObject()
                 json.member("id", instance.id)
                 json.member("ms", instance.ejectedMilliseconds ?? 0)
-                if let last = instance.last { json.member("last", last) }
+                if !instance.last.isEmpty { json.member("last", instance.last) }
                 json.endObject()
             }
             json.endArray()
@@ -124,20 +125,20 @@ struct TrafficReport: Sendable {
         json.endObject()
     }
 
-    private func write(_ reading: SidecarReading, to json: inout JSONWriter) {
+    private func write(_ status: SidecarStatus, to json: inout JSONWriter) {
         json.beginObject()
-        json.member("n", reading.service)
-        json.member("id", reading.id)
-        json.member("v", reading.version)
-        json.member("h", reading.isDraining ? "draining" : reading.health)
-        json.member("registry", reading.registry)
-        json.member("up", reading.isRegistryConnected)
-        json.member("seq", reading.sequence)
-        json.member("since", reading.startedAt)
-        if let ends = reading.certificateEnds { json.member("cert", ends) }
-        if let failure = reading.renewalFailure { json.member("renewal", failure) }
-        json.member("fl", reading.inFlight)
-        json.member("conn", reading.connections)
+        json.member("n", status.service)
+        json.member("id", status.id)
+        json.member("v", status.version)
+        json.member("h", status.isDraining ? "draining" : status.health)
+        json.member("registry", status.registry)
+        json.member("up", status.isRegistryConnected)
+        json.member("seq", status.sequence)
+        json.member("since", status.startedAt)
+        if let ends = status.notAfter { json.member("cert", ends) }
+        if let failure = status.renewalFailure { json.member("renewal", failure) }
+        json.member("fl", status.inFlight)
+        json.member("conn", status.connections)
         json.endObject()
     }
 }

@@ -1,3 +1,4 @@
+import Mesh
 import RegistryClient
 import RegistryModel
 import Terminal

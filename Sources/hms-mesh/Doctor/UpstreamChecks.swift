@@ -1,3 +1,4 @@
+import Mesh
 import Terminal
 
 /// The services that a sidecar calls.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Mesh
 import RegistryModel
 import Terminal
 

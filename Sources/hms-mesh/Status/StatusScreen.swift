@@ -1,3 +1,4 @@
+import Mesh
 import RegistryModel
 import Terminal
 
