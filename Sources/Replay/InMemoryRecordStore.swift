@@ -11,9 +11,20 @@ public final class InMemoryRecordStore: RecordStore {
         public var state: InstanceState
     }
 
+    /// A row in a place of its own: a state is read or changed without copying the instance beside it.
+    private final class Entry {
+        var instance: Instance
+        var state: InstanceState
+
+        init(_ instance: Instance, _ state: InstanceState) {
+            self.instance = instance
+            self.state = state
+        }
+    }
+
     private final class Service {
         var record: ServiceRecord?
-        var rows: [InstanceID: Row] = [:]
+        var rows: [InstanceID: Entry] = [:]
 
         var isEmpty: Bool { record == nil && rows.isEmpty }
     }
@@ -45,7 +56,7 @@ public final class InMemoryRecordStore: RecordStore {
             service.record = record
             let instances = try snapshot.instances(of: record.name)
             service.rows.reserveCapacity(instances.count)
-            for (instance, state) in instances { service.rows[instance.key.id] = Row(instance: instance, state: state) }
+            for (instance, state) in instances { service.rows[instance.key.id] = Entry(instance, state) }
         }
         for certificate in try snapshot.certificates() { put(certificate) }
         for revocation in try snapshot.revocations() { revocationsBySubject[revocation.subject] = revocation }
@@ -63,7 +74,13 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     public func put(_ instance: Instance, _ state: InstanceState) throws(Never) {
-        entry(instance.key.service).rows[instance.key.id] = Row(instance: instance, state: state)
+        let service = entry(instance.key.service)
+        if let row = service.rows[instance.key.id] {
+            row.instance = instance
+            row.state = state
+        } else {
+            service.rows[instance.key.id] = Entry(instance, state)
+        }
     }
 
     public func update(_ key: InstanceKey, _ state: InstanceState) throws(Never) {
@@ -184,7 +201,8 @@ public final class InMemoryRecordStore: RecordStore {
     /// A service's instances, in order of ids.
     public func rows(of service: ServiceName) -> [Row] {
         guard let rows = services[service]?.rows else { return [] }
-        return rows.values.sorted { $0.instance.key.id < $1.instance.key.id }
+        return rows.values.map { Row(instance: $0.instance, state: $0.state) }
+            .sorted { $0.instance.key.id < $1.instance.key.id }
     }
 
     /// In order of serial numbers.

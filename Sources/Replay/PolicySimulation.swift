@@ -166,6 +166,22 @@ extension PolicySimulation.Tally {
     }
 }
 
+extension PolicySimulation.Tally {
+    static func += (left: inout Self, right: Self) {
+        left.deadMilliseconds += right.deadMilliseconds
+        left.falseExpiries += right.falseExpiries
+        left.expiries += right.expiries
+    }
+}
+
+extension PolicySimulation.ServiceOutcome {
+    /// False expiries that would be added, then dead seconds.
+    var worse: Int64 {
+        (Int64(clamping: supposed.falseExpiries) - Int64(clamping: recorded.falseExpiries)) * 1_000_000_000
+            + supposed.deadMilliseconds - recorded.deadMilliseconds
+    }
+}
+
 /// The log's events in pieces, so that heartbeats can be put between them.
 struct EventFeed {
     private static let piece = 4_096

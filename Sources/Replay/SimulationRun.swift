@@ -4,35 +4,16 @@ import RegistryModel
 ///
 /// Bounded by the fleet, whatever the history is long: a lease that has ended both ways makes room for another.
 struct SimulationRun {
-    /// How a lease stands.
-    private struct Standing {
-        var health: Health
-        var cause: TransitionCause
-        var unhealthySince: Timestamp
-        /// When it was marked for silence; nil while it isn't.
-        var expiredAt: Timestamp?
-        var isGone = false
-    }
-
-    private struct Lease {
-        let instance: Instance
-        let service: Int
-        let handle: UInt64
-        var recorded: Standing
-        var supposed: Standing
-        /// The second in which it is to be looked at; entries of ``due`` that say another are stale.
-        var dueAt: Int64?
-        var isFree = false
-    }
-
     var result: PolicySimulation
     private let rules: PolicySimulation.Rules
     private var expiryGuard: MassExpiryGuard
-    private var leases: [Lease] = []
+    private var leases: [SimulatedLease] = []
     /// Apart from the leases, since nearly every beat touches these alone.
     private var lastBeats: [Timestamp] = []
     /// A beat says only that it is still there.
     private var isPlain: [Bool] = []
+    /// In nanoseconds, as its rules say; the largest number for one that never expires.
+    private var ttls: [Int64] = []
     private var free: [Int] = []
     private var byHandle = HandleTable()
     private var byKey: [InstanceKey: Int] = [:]
@@ -42,7 +23,7 @@ struct SimulationRun {
     private var policies: [MeshPolicy] = []
     private var tallies: [(recorded: PolicySimulation.Tally, supposed: PolicySimulation.Tally)] = []
     /// Leases to look at, by the second in which that is due.
-    private var due: [Int64: [Int]] = [:]
+    private var wheel = TimingWheel()
     private var second: Int64?
 
     init(since: Timestamp, until: Timestamp, _ supposed: PolicySimulation.Rules) {
@@ -59,7 +40,7 @@ struct SimulationRun {
         for name in store.serviceNames {
             setPolicy(store.service(name)?.policy, of: name)
             for row in store.rows(of: name) {
-                var standing = Standing(
+                var standing = SimulatedLease.Standing(
                     health: row.state.health,
                     cause: row.state.cause,
                     unhealthySince: row.state.since
@@ -134,12 +115,17 @@ struct SimulationRun {
             }
             end(old, at: event.time)
         }
-        let standing = Standing(health: health, cause: .reported, unhealthySince: event.time)
+        let standing = SimulatedLease.Standing(health: health, cause: .reported, unhealthySince: event.time)
         add(instance, event.sequence.rawValue, standing, event.time)
     }
 
-    private mutating func add(_ instance: Instance, _ handle: UInt64, _ standing: Standing, _ lastBeat: Timestamp) {
-        let lease = Lease(
+    private mutating func add(
+        _ instance: Instance,
+        _ handle: UInt64,
+        _ standing: SimulatedLease.Standing,
+        _ lastBeat: Timestamp
+    ) {
+        let lease = SimulatedLease(
             instance: instance,
             service: serviceIndex(instance.key.service),
             handle: handle,
@@ -151,6 +137,7 @@ struct SimulationRun {
             leases.append(lease)
             lastBeats.append(lastBeat)
             isPlain.append(false)
+            ttls.append(.max)
         } else {
             leases[index] = lease
             lastBeats[index] = lastBeat
@@ -309,14 +296,18 @@ struct SimulationRun {
     }
 
     private mutating func schedule(_ index: Int) {
-        guard let policy = policy(of: index) else { return }
+        guard let policy = policy(of: index) else {
+            ttls[index] = .max
+            return
+        }
+        ttls[index] = policy.ttl.nanoseconds
         putDue(index, lastBeats[index].advanced(by: policy.ttl))
     }
 
     private mutating func putDue(_ index: Int, _ time: Timestamp) {
         let at = max(time.rawValue / 1_000_000_000 + 1, (second ?? 0) + 1)
         leases[index].dueAt = at
-        due[at, default: []].append(index)
+        wheel.put(index, at: at)
     }
 
     /// Lets time pass, second by second where anything is due.
@@ -334,7 +325,8 @@ struct SimulationRun {
         while reached < now {
             reached += 1
             second = reached
-            if let indices = due.removeValue(forKey: reached) { look(indices, reached) }
+            let indices = wheel.take(reached)
+            if !indices.isEmpty { look(indices, reached) }
         }
     }
 
@@ -342,18 +334,33 @@ struct SimulationRun {
     private mutating func goBack(to now: Int64) {
         let by = (second ?? now) - now
         second = now
-        due = Dictionary(uniqueKeysWithValues: due.map { ($0.key - by, $0.value) })
-        for index in leases.indices { leases[index].dueAt? -= by }
+        wheel = TimingWheel()
+        for index in leases.indices {
+            guard let at = leases[index].dueAt else { continue }
+            leases[index].dueAt = at - by
+            wheel.put(index, at: at - by)
+        }
     }
 
     private mutating func look(_ indices: [Int], _ second: Int64) {
         let now = Timestamp(rawValue: second * 1_000_000_000)
         let monotonic = MonotonicTime(rawValue: now.rawValue)
         var overdue: [Int] = []
-        for index in indices where leases[index].dueAt == second {
+        for index in indices {
+            guard let at = leases[index].dueAt, at == second else {
+                if let at = leases[index].dueAt, TimingWheel.isLapEarly(second, for: at) { wheel.put(index, at: at) }
+                continue
+            }
             leases[index].dueAt = nil
+            guard !leases[index].supposed.isGone, ttls[index] != .max else { continue }
+            // Nearly always it has beaten meanwhile: what the rules would say of that is plain.
+            let end = lastBeats[index].rawValue + ttls[index]
+            guard end <= now.rawValue else {
+                putDue(index, Timestamp(rawValue: end))
+                continue
+            }
             let supposed = leases[index].supposed
-            guard !supposed.isGone, let policy = policy(of: index) else { continue }
+            guard let policy = policy(of: index) else { continue }
             let verdict = policy.verdict(
                 supposed.health,
                 silentFor: now.since(lastBeats[index]),
@@ -446,21 +453,5 @@ struct SimulationRun {
         }
         result.services.sort { ($1.worse, $0.service) < ($0.worse, $1.service) }
         return result
-    }
-}
-
-extension PolicySimulation.Tally {
-    fileprivate static func += (left: inout Self, right: Self) {
-        left.deadMilliseconds += right.deadMilliseconds
-        left.falseExpiries += right.falseExpiries
-        left.expiries += right.expiries
-    }
-}
-
-extension PolicySimulation.ServiceOutcome {
-    /// False expiries that would be added, then dead seconds.
-    fileprivate var worse: Int64 {
-        (Int64(clamping: supposed.falseExpiries) - Int64(clamping: recorded.falseExpiries)) * 1_000_000_000
-            + supposed.deadMilliseconds - recorded.deadMilliseconds
     }
 }
