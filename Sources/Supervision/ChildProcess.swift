@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// The user's process beside the sidecar: in a process group of its own, so that Ctrl-C reaches this process alone, which
-/// drains first; its output comes through pipes; it is ended with everything that it started.
+/// drains first; its output comes through pipes; it is ended with everything that it started, also where this process is killed.
 ///
 /// It reads nothing: its standard input is `/dev/null`, as a process outside of the terminal's foreground would be stopped
 /// for reading.
@@ -22,6 +22,7 @@ public final class ChildProcess: Sendable {
     /// Also the id of its process group.
     public let pid: Int32
     private let end = Mutex(End())
+    private let guardian: GroupGuardian?
 
     private struct End {
         var status: TerminationStatus?
@@ -47,6 +48,8 @@ public final class ChildProcess: Sendable {
         let variables = environment.map { "\($0.key)=\($0.value)" }
         let started = try Self.start(arguments, variables)
         pid = started.pid
+        // Without it the group would only outlive a killed sidecar.
+        guardian = try? GroupGuardian(of: started.pid)
         let readers = DispatchGroup()
         for (stream, descriptor) in [(Stream.output, started.output), (.errors, started.errors)] {
             readers.enter()
@@ -58,6 +61,7 @@ public final class ChildProcess: Sendable {
         }
         DispatchQueue(label: "hms-child-end").async { [self] in
             let status = Self.wait(for: pid)
+            guardian?.dismiss()
             _ = readers.wait(timeout: .now() + Self.outputGrace)
             finish(status)
         }

@@ -64,6 +64,23 @@ struct DevTests {
         }
     }
 
+    @Test("killed without a word it takes its application along, so that the port is free for whoever comes next")
+    func killed() async throws {
+        try await withFolder { folder in
+            let command = ["--", "/usr/bin/perl", folder.path + "/app.pl"]
+            let dev = try folder.dev(command, label: "killed")
+            try await eventually("the application") { (dev.output + dev.errors).contains("listening on") }
+            try await dev.end(by: SIGKILL)
+            // Its pipes are gone with the sidecar: the port alone tells.
+            var again = try folder.dev(command, label: "again")
+            try await eventually("the application again") {
+                if !again.isRunning { again = try folder.dev(command, label: "again") }
+                return again.output.contains("Service running on")
+            }
+            #expect(try await again.end(by: SIGINT) == 0)
+        }
+    }
+
     @Test("a wrong key in hms.yml is shown at its place with the nearest key, and ends with 2")
     func wrongManifest() async throws {
         try await withFolder { folder in

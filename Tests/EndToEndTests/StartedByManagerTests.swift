@@ -19,7 +19,7 @@ struct StartedByManagerTests {
             var messages = [notify.next() ?? "", notify.next() ?? ""]
             let ready = try #require(messages.first { $0.hasPrefix("READY=1\n") })
             #expect(ready.contains("STATUS=serving at 127.0.0.1:"))
-            #expect(program.output.hasPrefix("HMS-REG ready at "))
+            try await eventually("the line on its output") { program.output.hasPrefix("HMS-REG ready at ") }
             messages += [notify.next() ?? "", notify.next() ?? ""]
             #expect(messages.count { $0 == "WATCHDOG=1" } == 3)
             // What hangs says nothing.

@@ -1,8 +1,9 @@
 import Glibc
-import Supervision
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Supervision
 
 /// What a child has written so far.
 private final class Written: Sendable {
@@ -122,6 +123,24 @@ struct ChildProcessTests {
         #expect(status == .killed(signal: SIGKILL))
         #expect(status.shellCode == 137)
         #expect(status.words == "was killed by signal 9 (Killed)")
+    }
+
+    @Test("a guardian ends the group of an owner that is gone, and nothing once it is dismissed")
+    func guardian() async throws {
+        let written = Written()
+        let left = try shell("sleep 300 & echo up; wait", written)
+        try await written.waitForOutput("up")
+        let guardian = try GroupGuardian(of: left.pid)
+        guardian.abandon()
+        #expect(await left.exitStatus() == .killed(signal: SIGTERM))
+
+        let other = Written()
+        let kept = try shell("echo up; sleep 300", other)
+        try await other.waitForOutput("up")
+        try GroupGuardian(of: kept.pid).dismiss()
+        try await Task.sleep(for: .milliseconds(100))  // in which a shell would have acted
+        #expect(kept.finishedStatus == nil)
+        await kept.stop()
     }
 
     @Test("its end is told although something that it started holds its output")
