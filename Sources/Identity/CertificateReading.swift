@@ -70,7 +70,7 @@ extension Certificate.PublicKey {
 extension Timestamp {
     /// Seconds are all that a certificate knows.
     var date: Date {
-        Date(timeIntervalSince1970: Double(rawValue / 1_000_000_000))
+        Date(timeIntervalSince1970: Double(unixSeconds))
     }
 
     /// Saturates: a certificate's dates come from outside.

@@ -40,7 +40,7 @@ public struct KeysBackup: Sendable, Equatable {
             in: authority,
             path: directory + "/" + CertificateAuthority.fileName
         )
-        let second = Timestamp(rawValue: now.rawValue / 1_000_000_000 * 1_000_000_000)
+        let second = Timestamp(rawValue: now.unixSeconds * 1_000_000_000)
         self.init(trustDomain: trustDomain, rootKeyHash: rootKeyHash, madeAt: second, files: files)
     }
 

@@ -51,7 +51,7 @@ public final class DataDirectory: Sendable {
         let patience = ContinuousClock.now + .seconds(1)
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             guard ContinuousClock.now < patience else { return false }
-            usleep(20_000)
+            usleep(20_000)  // flock(2) waits for ever or not at all
         }
         return true
     }

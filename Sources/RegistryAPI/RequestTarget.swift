@@ -1,3 +1,5 @@
+import RegistryModel
+
 /// A request's path and query, split and percent-decoded (RFC 3986).
 struct RequestTarget: Sendable, Equatable {
     /// `/v1/services/a` → `["v1", "services", "a"]`
@@ -11,13 +13,15 @@ struct RequestTarget: Sendable, Equatable {
         path = []
         query = []
         for segment in parts[0].split(separator: UInt8(ascii: "/")) {
-            guard let decoded = Self.decode(segment) else { return nil }
+            guard let decoded = PercentCoding.decoded(segment) else { return nil }
             path.append(decoded)
         }
         guard parts.count == 2 else { return }
         for pair in parts[1].split(separator: UInt8(ascii: "&")) {
             let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.decode(halves[0]), let value = halves.count == 2 ? Self.decode(halves[1]) : "" else {
+            guard let name = PercentCoding.decoded(halves[0]),
+                let value = halves.count == 2 ? PercentCoding.decoded(halves[1]) : ""
+            else {
                 return nil
             }
             query.append((name, value))
@@ -38,26 +42,5 @@ struct RequestTarget: Sendable, Equatable {
     /// The last value of a parameter.
     func parameter(_ name: String) -> String? {
         query.last { $0.name == name }?.value
-    }
-
-    private static func decode(_ bytes: Substring.UTF8View) -> String? {
-        guard bytes.contains(UInt8(ascii: "%")) else { return String(Substring(bytes)) }
-        var decoded: [UInt8] = []
-        var iterator = bytes.makeIterator()
-        while let byte = iterator.next() {
-            guard byte == UInt8(ascii: "%") else {
-                decoded.append(byte)
-                continue
-            }
-            guard let high = iterator.next().flatMap(hexValue), let low = iterator.next().flatMap(hexValue) else {
-                return nil
-            }
-            decoded.append(high << 4 | low)
-        }
-        return String(validating: decoded, as: UTF8.self)
-    }
-
-    private static func hexValue(_ byte: UInt8) -> UInt8? {
-        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
     }
 }

@@ -178,7 +178,7 @@ extension RegistryConnection {
     }
 
     public func revokeCertificate(serial: String) async throws(RegistryClientError) {
-        _ = try await send(.DELETE, "/v1/certificates/\(percentEncoded(serial))")
+        _ = try await send(.DELETE, "/v1/certificates/\(PercentCoding.encoded(serial))")
     }
 
     /// Revokes every certificate of a service that was issued until now.

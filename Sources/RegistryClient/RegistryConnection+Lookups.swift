@@ -124,7 +124,7 @@ extension RegistryConnection {
         for (name, value) in [
             ("version", filter.version), ("tag", filter.tag), ("zone", filter.zone), ("at", filter.at),
         ] {
-            if let value { query.append("\(name)=\(percentEncoded(value))") }
+            if let value { query.append("\(name)=\(PercentCoding.encoded(value))") }
         }
         return "/v1/services/\(service)" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
     }
@@ -155,21 +155,4 @@ private struct ServicePage {
         list = ServiceList(services: services, sequence: SequenceNumber(sequence), time: time)
         self.next = next
     }
-}
-
-/// RFC 3986 §2.1: everything but unreserved characters escaped.
-func percentEncoded(_ text: String) -> String {
-    var encoded = ""
-    for byte in text.utf8 {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            encoded.unicodeScalars.append(Unicode.Scalar(byte))
-        default:
-            let digits = String(byte, radix: 16, uppercase: true)
-            encoded += byte < 16 ? "%0\(digits)" : "%\(digits)"
-        }
-    }
-    return encoded
 }

@@ -6,7 +6,7 @@ extension RegistryConnection {
     ///
     /// - Parameter moment: as `hms-reg lookup --at` takes it.
     public func registryDocument(at moment: String) async throws(RegistryClientError) -> Answer {
-        try await send(.GET, "/v1/registry?at=\(percentEncoded(moment))")
+        try await send(.GET, "/v1/registry?at=\(PercentCoding.encoded(moment))")
     }
 
     /// How much happened when, in equal steps of time.
@@ -21,7 +21,7 @@ extension RegistryConnection {
     ) async throws(RegistryClientError) -> Answer {
         var path = "/v1/timeline?steps=\(steps)"
         for (name, value) in [("since", since), ("until", until)] {
-            if let value { path += "&\(name)=\(percentEncoded(value))" }
+            if let value { path += "&\(name)=\(PercentCoding.encoded(value))" }
         }
         return try await send(.GET, path)
     }

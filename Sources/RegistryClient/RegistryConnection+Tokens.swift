@@ -84,7 +84,7 @@ extension RegistryConnection {
     }
 
     public func revokeToken(_ id: String) async throws(RegistryClientError) {
-        _ = try await send(.DELETE, "/v1/tokens/\(percentEncoded(id))")
+        _ = try await send(.DELETE, "/v1/tokens/\(PercentCoding.encoded(id))")
     }
 
     public func whoAmI() async throws(RegistryClientError) -> OwnIdentity {

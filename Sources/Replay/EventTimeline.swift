@@ -54,13 +54,10 @@ public struct EventTimeline: Sendable, Equatable {
     }
 
     private static func time(of sequence: SequenceNumber, in reader: LogReader) throws -> Timestamp {
-        var found: Timestamp?
-        try reader.forEach(from: sequence, through: sequence) { event, _ in
-            found = event.time
-            return false
+        guard let event = try reader.event(sequence) else {
+            throw ReplayError(.notFound, "nothing is recorded here yet")
         }
-        guard let found else { throw ReplayError(.notFound, "nothing is recorded here yet") }
-        return found
+        return event.time
     }
 
     private func index(of time: Timestamp) -> Int {

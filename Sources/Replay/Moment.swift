@@ -35,7 +35,7 @@ public enum Moment: Sendable, Equatable {
         guard (2...3).contains(parts.count), numbers.count == parts.count, numbers[0] < 24, numbers[1] < 60,
             numbers.count == 2 || numbers[2] < 60
         else { return nil }
-        var seconds = time_t(now.rawValue / 1_000_000_000)
+        var seconds = time_t(now.unixSeconds)
         var local = tm()
         guard localtime_r(&seconds, &local) != nil else { return nil }
         local.tm_hour = numbers[0]
@@ -155,7 +155,7 @@ public struct ReplayError: Error, Sendable, CustomStringConvertible {
 extension Timestamp {
     /// RFC 3339 in UTC, to the second: as reports show times.
     public var utcText: String {
-        let seconds = rawValue / 1_000_000_000
+        let seconds = unixSeconds
         var json = JSONWriter()
         json.write(Timestamp(rawValue: seconds * 1_000_000_000))
         let text = String(decoding: json.bytes.dropFirst().dropLast(), as: UTF8.self)

@@ -36,7 +36,7 @@ struct SimulationRun {
 
     /// Takes up a state: who is well has just beaten, who was marked for silence had been silent for the recorded ttl.
     mutating func begin(_ store: InMemoryRecordStore, at time: Timestamp, recordedTTL: Duration) {
-        second = time.rawValue / 1_000_000_000
+        second = time.unixSeconds
         for name in store.serviceNames {
             setPolicy(store.service(name)?.policy, of: name)
             for row in store.rows(of: name) {
@@ -305,14 +305,14 @@ struct SimulationRun {
     }
 
     private mutating func putDue(_ index: Int, _ time: Timestamp) {
-        let at = max(time.rawValue / 1_000_000_000 + 1, (second ?? 0) + 1)
+        let at = max(time.unixSeconds + 1, (second ?? 0) + 1)
         leases[index].dueAt = at
         wheel.put(index, at: at)
     }
 
     /// Lets time pass, second by second where anything is due.
     private mutating func advance(to time: Timestamp) {
-        let now = time.rawValue / 1_000_000_000
+        let now = time.unixSeconds
         guard var reached = second else {
             second = now
             return

@@ -165,7 +165,7 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    private static func wait(for pid: Int32) -> TerminationStatus {
+    static func wait(for pid: Int32) -> TerminationStatus {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         return TerminationStatus(waitStatus: status)

@@ -9,7 +9,8 @@ import Synchronization
 /// when the thread that started the child ends.)
 final class GroupGuardian: Sendable {
     /// `$0` is the group. SIGKILL to what is left of it after ``ChildProcess/stopGrace``.
-    private static let script = #"read -r _; kill -s TERM -- "-$0" && sleep 10 && kill -s KILL -- "-$0""#
+    private static let script =
+        #"read -r _; kill -s TERM -- "-$0" && sleep \#(ChildProcess.stopGrace.components.seconds) && kill -s KILL -- "-$0""#
 
     private let pid: Int32
     /// The pipe's end that is held; -1 once it is closed.
@@ -40,8 +41,7 @@ final class GroupGuardian: Sendable {
         self.pid = pid
         held = Mutex(end)
         DispatchQueue(label: "hms-guardian-end").async {
-            var status: Int32 = 0
-            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            _ = ChildProcess.wait(for: pid)
         }
     }
 

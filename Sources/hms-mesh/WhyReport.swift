@@ -77,7 +77,7 @@ struct WhyReport: Sendable {
         let dot = output.symbols.separator
         let style = output.style
         let status = line.error.map { "\(line.status) \($0)" } ?? String(line.status)
-        let zone = LocalTime.zone(unixSeconds: line.time.rawValue / 1_000_000_000)
+        let zone = LocalTime.zone(unixSeconds: line.time.unixSeconds)
         let arrived = line.direction == "inbound" ? "  as it came in" : ""
         var text =
             style.bold("\(line.from) \(output.symbols.next) \(line.to)  \(line.method) \(line.path)") + "\(arrived)\n"

@@ -36,7 +36,7 @@ struct AuthorityCommand: AsyncParsableCommand {
             for certificate in [report.root, report.issuer] {
                 table.append([
                     .init(certificate.subject), .init(certificate.keyHash, .dim),
-                    .init(LocalTime.full(unixSeconds: Wording.unixSeconds(certificate.notAfter))),
+                    .init(LocalTime.full(unixSeconds: certificate.notAfter.unixSeconds)),
                 ])
             }
             output.table(table)
@@ -165,18 +165,18 @@ struct AuthorityCommand: AsyncParsableCommand {
     /// What changes hands, and when.
     private static func note(_ report: AuthorityReport, _ output: Output) {
         if let rotation = report.rotation {
-            let at = LocalTime.full(unixSeconds: Wording.unixSeconds(rotation.nextAt))
+            let at = LocalTime.full(unixSeconds: rotation.nextAt.unixSeconds)
             let next =
                 rotation.phase == "overlap"
                 ? "\(rotation.other.keyHash) begins to sign" : "\(rotation.other.keyHash) is believed no more"
             output.note("rotation: \(rotation.phase) \(output.symbols.separator) at \(at) \(next)")
         }
         for former in report.formerRoots {
-            let until = LocalTime.full(unixSeconds: Wording.unixSeconds(former.until))
+            let until = LocalTime.full(unixSeconds: former.until.unixSeconds)
             output.note("\(former.keyHash) is believed no more, and leads whoever knows it alone over until \(until)")
         }
         if !report.issuerRenewsItself {
-            let end = LocalTime.full(unixSeconds: Wording.unixSeconds(report.issuer.notAfter))
+            let end = LocalTime.full(unixSeconds: report.issuer.notAfter.unixSeconds)
             output.note(
                 output.errorStyle.yellow(
                     "\(output.symbols.warning) the root's key is kept elsewhere: install another issuer before \(end)"

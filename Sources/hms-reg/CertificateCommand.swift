@@ -64,7 +64,7 @@ struct CertificateCommand: AsyncParsableCommand {
                 json.endObject()
                 return output.write(json.string + "\n")
             }
-            let end = LocalTime.full(unixSeconds: Wording.unixSeconds(issued.notAfter))
+            let end = LocalTime.full(unixSeconds: issued.notAfter.unixSeconds)
             output.write(
                 "\(output.style.green(output.symbols.done)) \(issued.spiffeID) \(output.symbols.separator) ends \(end)\n"
             )
@@ -90,7 +90,7 @@ struct CertificateCommand: AsyncParsableCommand {
                     ? .init("revoked", .red) : entry.notAfter < now ? .init("ended", .dim) : .init("good", .green)
                 table.append([
                     .init(entry.spiffeID), .init(entry.serial, .dim), state,
-                    .init(LocalTime.full(unixSeconds: Wording.unixSeconds(entry.notAfter))),
+                    .init(LocalTime.full(unixSeconds: entry.notAfter.unixSeconds)),
                 ])
             }
             output.table(table)

@@ -43,7 +43,7 @@ struct HistoryCommand: AsyncParsableCommand {
             .init("TIME"), .init("SEQUENCE", .right), .init("INSTANCE"), .init("WHAT"), .init("BY"),
         ])
         for event in events {
-            let seconds = Timestamp(rfc3339: event.time).map { Wording.unixSeconds($0) } ?? 0
+            let seconds = Timestamp(rfc3339: event.time).map(\.unixSeconds) ?? 0
             table.append([
                 .init(LocalTime.full(unixSeconds: seconds), .dim), .init("\(event.sequence)", .dim),
                 .init(event.instance ?? "-"), .init(event.text), .init(event.actor, .dim),

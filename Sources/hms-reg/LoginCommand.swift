@@ -48,7 +48,7 @@ struct LoginCommand: AsyncParsableCommand {
         }
         guard let svid = credentials.identity?.svid else { return }
         if options.json { return output.write("{\"spiffe_id\":\"\(svid.id)\",\"registry\":\"\(address)\"}\n") }
-        let end = LocalTime.full(unixSeconds: Wording.unixSeconds(svid.notAfter))
+        let end = LocalTime.full(unixSeconds: svid.notAfter.unixSeconds)
         output.write("\(output.style.green(output.symbols.done)) \(svid.id) at \(address.authority)\n")
         output.note(output.errorStyle.dim("  renewed by itself while it is used; ends \(end) else"))
         output.note("\(output.symbols.next) hms-reg --registry \(address) list")
@@ -136,7 +136,7 @@ struct WhoAmICommand: AsyncParsableCommand {
         let name = own.spiffeID ?? own.uid.map { "uid \($0) of this machine" } ?? "nobody"
         output.write("\(name) \(output.symbols.separator) \(Self.rights(of: own.role))\n")
         if let end = own.notAfter {
-            output.note(output.errorStyle.dim("  ends \(LocalTime.full(unixSeconds: Wording.unixSeconds(end)))"))
+            output.note(output.errorStyle.dim("  ends \(LocalTime.full(unixSeconds: end.unixSeconds))"))
         }
     }
 

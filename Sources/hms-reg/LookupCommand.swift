@@ -132,7 +132,7 @@ struct LookupCommand: AsyncParsableCommand {
         }
         let facts = [
             "\(routable.count) of \(HumanText.count(UInt64(chosen.count))) routable", "\(result.sequence)",
-            LocalTime.full(unixSeconds: Wording.unixSeconds(now)),
+            LocalTime.full(unixSeconds: now.unixSeconds),
         ]
         output.note(style.dim(facts.joined(separator: " \(output.symbols.separator) ")))
         if routable.isEmpty { throw ExitCode.notSo }

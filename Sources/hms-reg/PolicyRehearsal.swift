@@ -21,11 +21,7 @@ struct PolicyRehearsal {
 
     /// - Throws: exit code 1 where somebody was asked and did not agree; 3 where the registry's files are not here.
     func run(_ registry: RegistryOptions, _ options: OutputOptions) async throws {
-        let status = try await registry.withConnection { connection in
-            try await connection.statusDocument().read { (json) throws(RegistryModelError) in
-                try RegistryStatusReport(from: &json)
-            }
-        }
+        let status = try await registry.withConnection { try await $0.status() }
         guard access(status.dataDirectory + "/beats", R_OK | X_OK) == 0 else {
             throw CommandError(
                 "the heartbeats in \(status.dataDirectory) can't be read from here",

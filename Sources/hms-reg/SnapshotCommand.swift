@@ -78,7 +78,7 @@ struct SnapshotCommand: AsyncParsableCommand {
                 table.append([
                     .init(snapshot.file), .init(HumanText.bytes(snapshot.bytes)), .init("\(snapshot.sequence)"),
                     .init(HumanText.count(snapshot.instances)),
-                    .init(LocalTime.full(unixSeconds: Wording.unixSeconds(snapshot.time)), .dim),
+                    .init(LocalTime.full(unixSeconds: snapshot.time.unixSeconds), .dim),
                 ])
             }
             output.table(table)

@@ -62,7 +62,9 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
         if let keys, access(keys, R_OK) != 0 {
             throw CommandError("can't read \(keys): \(String(cString: strerror(errno)))", exitCode: .unreachable)
         }
-        let backup = try keys.flatMap { try Self.isDirectory($0) ? nil : KeysCommand.opened($0, passphrase) }
+        let backup = try keys.flatMap {
+            try WorkDirectory.isDirectory($0 + "/") ? nil : KeysCommand.opened($0, passphrase)
+        }
         let restored = try answering {
             try SnapshotRestore.run(
                 file,
@@ -102,10 +104,5 @@ struct SnapshotRestoreCommand: AsyncParsableCommand {
         )
         if restored.snapshot != file { output.note(output.errorStyle.dim("from \(restored.snapshot)")) }
         output.note("\(output.symbols.next) hms-regd --data \(data)")
-    }
-
-    private static func isDirectory(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }

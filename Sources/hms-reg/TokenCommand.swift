@@ -67,7 +67,7 @@ struct TokenCommand: AsyncParsableCommand {
                 return output.write(json.string + "\n")
             }
             output.write(token.text + "\n")
-            let end = LocalTime.full(unixSeconds: Wording.unixSeconds(token.expires))
+            let end = LocalTime.full(unixSeconds: token.expires.unixSeconds)
             let style = output.errorStyle
             output.note(style.dim("  id \(token.id) \(output.symbols.separator) for \(token.address), until \(end)"))
             let use =
@@ -95,7 +95,7 @@ struct TokenCommand: AsyncParsableCommand {
                     .init(token.id, .dim), .init(token.isPersons ? "a person (\(token.subject))" : token.subject),
                     .init("\(token.used) of \(token.uses)"), .init(token.from.isEmpty ? "-" : token.from),
                     Self.state(of: token, now),
-                    .init(LocalTime.full(unixSeconds: Wording.unixSeconds(token.expires))),
+                    .init(LocalTime.full(unixSeconds: token.expires.unixSeconds)),
                 ])
             }
             output.table(table)

@@ -69,7 +69,7 @@ struct WatchCommand: AsyncParsableCommand {
 
     private static func lines(of message: WatchMessage, _ output: Output) -> String {
         let style = output.style
-        let now = style.dim(LocalTime.clock(unixSeconds: Wording.unixSeconds(WallClock.now())))
+        let now = style.dim(LocalTime.clock(unixSeconds: WallClock.now().unixSeconds))
         switch message {
         case .reset: return "\(now) the registry has another history: everything follows anew\n"
         case .bundle: return ""

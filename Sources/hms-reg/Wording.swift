@@ -26,8 +26,4 @@ enum Wording {
         }
         return parts.isEmpty ? "none" : parts.joined(separator: ", ")
     }
-
-    static func unixSeconds(_ time: Timestamp) -> Int64 {
-        time.rawValue / 1_000_000_000
-    }
 }

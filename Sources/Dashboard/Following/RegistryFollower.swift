@@ -82,7 +82,7 @@ struct RegistryFollower: Sendable {
 
     private func askOnce(_ connection: RegistryConnection, withCheckpoint: Bool) async throws {
         let answer = try await connection.statusDocument()
-        let report = try answer.read { (json) throws(RegistryModelError) in try RegistryStatusReport(from: &json) }
+        let report = try answer.statusReport()
         let checkpoint: String?? = withCheckpoint ? try? await connection.checkpoint() : nil
         model.update { condition in
             condition.take(report, document: answer.body, now: WallClock.now())

@@ -8,7 +8,6 @@ struct PageRequest: Sendable, Equatable {
     var query: [String: String]
     var host: String?
     var site: String?
-    var keepsAlive: Bool
 
     init(_ head: HTTPRequestHead) {
         method = head.method.rawValue
@@ -23,7 +22,6 @@ struct PageRequest: Sendable, Equatable {
         }
         host = head.headers.first(name: "host")
         site = head.headers.first(name: "sec-fetch-site")
-        keepsAlive = head.isKeepAlive
     }
 
     /// Percent-encoding undone (RFC 3986 §2.1); what is no such encoding stays as it is.

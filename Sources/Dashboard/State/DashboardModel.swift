@@ -105,7 +105,7 @@ extension DashboardModel.State {
     fileprivate func write(since: UInt64) -> [UInt8]? {
         let isWhole = since == 0
         let (changed, gone) = mirror.changes(since: since)
-        let changes = feed(since: since)
+        let changes = mirror.feed.since(since)
         guard
             isWhole || !changed.isEmpty || !gone.isEmpty || !changes.isEmpty || registryRevision > since
                 || trafficRevision > since
@@ -140,9 +140,5 @@ extension DashboardModel.State {
         }
         json.endObject()
         return json.bytes
-    }
-
-    private func feed(since revision: UInt64) -> ArraySlice<ChangeFeed.Change> {
-        mirror.feed.since(revision)
     }
 }

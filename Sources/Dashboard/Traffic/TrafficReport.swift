@@ -78,7 +78,7 @@ struct TrafficReport: Sendable {
         for upstream in sources.flatMap(\.status.upstreams) {
             var now = state[upstream.service] ?? (nil, 0)
             now.open = [now.open, upstream.breakerOpenMilliseconds].compactMap { $0 }.max()
-            now.ejected = max(now.ejected, upstream.instances.count { $0.ejectedMilliseconds != nil })
+            now.ejected = max(now.ejected, upstream.ejected)
             state[upstream.service] = now
         }
         for name in Set(byCallers.keys).union(byItself.keys).union(state.keys).sorted() {

@@ -1,4 +1,5 @@
 import NIOCore
+import RegistryModel
 
 /// The mesh's own answers: the code in `x-hms-error`, what happened and what to do in a JSON body; for gRPC a
 /// trailers-only answer with the fitting status (gRPC over HTTP2, "Responses").
@@ -14,7 +15,10 @@ extension MeshError {
         guard !(isGRPC && writer.isHTTP2) else {
             block.append("content-type", "application/grpc", .contentType)
             block.append("grpc-status", String(code.grpcStatus), .grpcStatus)
-            block.append("grpc-message", Self.percentEncoded("\(code): \(message)"))
+            block.append(
+                "grpc-message",
+                PercentCoding.encoded("\(code): \(message)", keeping: Self.isKeptInStatusMessage)
+            )
             writer.write(head: ResponseHead(block: block, status: 200, framing: .none, keepsAlive: true), adding: added)
             return writer.writeEnd(trailers: nil)
         }
@@ -35,16 +39,7 @@ extension MeshError {
     }
 
     /// gRPC over HTTP2, "Status-Message": printable ASCII but `%` as itself.
-    private static func percentEncoded(_ text: String) -> String {
-        var encoded = ""
-        for byte in text.utf8 {
-            if byte >= 0x20, byte < 0x7f, byte != UInt8(ascii: "%") {
-                encoded.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                let digits = String(byte, radix: 16, uppercase: true)
-                encoded += "%" + (digits.count == 1 ? "0" : "") + digits
-            }
-        }
-        return encoded
+    private static func isKeptInStatusMessage(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7f && byte != UInt8(ascii: "%")
     }
 }

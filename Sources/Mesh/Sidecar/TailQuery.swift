@@ -1,3 +1,5 @@
+import RegistryModel
+
 /// Which lines of a sidecar's access log somebody wants to see. It goes with the question, so that what is not wanted is
 /// never copied, sent or read.
 public struct TailQuery: Sendable, Equatable {
@@ -144,7 +146,7 @@ extension TailQuery {
     public var target: String {
         var parts: [String] = []
         func add(_ name: String, _ value: String?) {
-            if let value { parts.append("\(name)=\(PercentCoding.encoded(value))") }
+            if let value { parts.append("\(name)=\(PercentCoding.encoded(value, keeping: Self.isKept))") }
         }
         add("service", service)
         add("from", from)
@@ -158,13 +160,18 @@ extension TailQuery {
         return parts.isEmpty ? "/tail" : "/tail?" + parts.joined(separator: "&")
     }
 
+    /// A slash stays, for people's eyes.
+    private static func isKept(_ byte: UInt8) -> Bool {
+        PercentCoding.isUnreserved(byte) || byte == UInt8(ascii: "/")
+    }
+
     /// - Parameter query: what stands behind the question mark.
     /// - Throws: ``Malformed``, for what can't be read and for names that there are none of.
     init(query: Substring) throws(Malformed) {
         self.init()
         for part in query.split(separator: "&") {
             let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard pair.count == 2, let value = PercentCoding.decoded(pair[1]) else {
+            guard pair.count == 2, let value = PercentCoding.decoded(pair[1].utf8) else {
                 throw Malformed(message: "\(part) is no NAME=VALUE")
             }
             try read(String(pair[0]), value)

@@ -52,8 +52,7 @@ final class SpanExporter: Sendable {
     func finish() async {
         let sending = Task { await sendAll() }
         let limit = Task {
-            try await Task.sleep(for: Self.farewell)
-            sending.cancel()
+            if await Task.pause(for: Self.farewell) { sending.cancel() }
         }
         await sending.value
         limit.cancel()

@@ -1,3 +1,5 @@
+import RegistryModel
+
 /// Where spans go, as the variables of OpenTelemetry say it.
 public struct TracingConfiguration: Sendable, Equatable {
     /// Of the collector.
@@ -74,7 +76,7 @@ extension TracingConfiguration.Header {
     /// `name=value`, the value percent-encoded as in W3C Baggage; nil where it is none, or no field could hold it.
     fileprivate init?(_ text: String) {
         let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard sides.count == 2, let value = PercentCoding.decoded(sides[1].trimmed) else { return nil }
+        guard sides.count == 2, let value = PercentCoding.decoded(sides[1].trimmed.utf8) else { return nil }
         let name = String(sides[0].trimmed)
         guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: ":") }),
             value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })

@@ -96,7 +96,7 @@ struct TailColumns: Sendable {
     static func clock(_ time: Timestamp) -> String {
         let milliseconds = String(time.rawValue / 1_000_000 % 1_000)
         let padded = String(repeating: "0", count: max(0, 3 - milliseconds.count)) + milliseconds
-        return LocalTime.clock(unixSeconds: time.rawValue / 1_000_000_000) + "." + padded
+        return LocalTime.clock(unixSeconds: time.unixSeconds) + "." + padded
     }
 
     static func took(_ microseconds: Int64) -> String {
