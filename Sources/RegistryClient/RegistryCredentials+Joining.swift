@@ -1,5 +1,5 @@
 public import Identity
-import RegistryModel
+public import RegistryModel
 
 extension RegistryCredentials {
     /// Joins by a token: pins the registry's root, then has a key signed over a connection that verified to it.
@@ -49,7 +49,6 @@ extension RegistryCredentials {
         return try await stranger.renewed(for: identity.svid.id.subject, on: grounds, with: key, request, at: address)
     }
 
-    /// The bundle comes along, so that a rotation of roots reaches whoever renews.
     private func renewed(
         for subject: SPIFFEID.Subject,
         on grounds: IssuingGrounds,
@@ -57,20 +56,44 @@ extension RegistryCredentials {
         _ request: String,
         at address: RegistryAddress
     ) async throws -> RegistryCredentials {
-        let (issued, bundle) = try await RegistryConnection.withConnection(to: address, credentials: self) {
-            connection in
-            let issued = try await connection.issueCertificate(for: subject, request: request, on: grounds)
-            return (issued, try await connection.authority().bundle)
+        try await RegistryConnection.withConnection(to: address, credentials: self) { connection in
+            try await connection.issueCredentials(for: subject, with: key, request: request, on: grounds)
         }
-        let svid = try X509SVID(pem: issued.certificate)
-        return RegistryCredentials(
-            bundle: try TrustBundle(pem: bundle),
-            trustDomain: svid.id.trustDomain,
-            identity: Identity(svid: svid, key: key)
-        )
     }
 
     private static var nothingToRenew: RegistryClientError {
         RegistryClientError(.certificateRefused, "there is no certificate to renew", hint: "join with a token")
+    }
+}
+
+extension RegistryConnection {
+    /// Has a key signed, and takes the roots along that the registry believes now, so that a rotation reaches whoever asks.
+    ///
+    /// - Parameters:
+    ///   - request: PEM of a request that the key signed; nil: one is made.
+    ///   - grounds: by what right; left out, by the connection's own certificate or socket.
+    ///   - role: of a person, for an operator who issues it.
+    ///   - life: shorter than the registry's own; nil: that.
+    public func issueCredentials(
+        for subject: SPIFFEID.Subject,
+        with key: WorkloadKey = WorkloadKey(),
+        request: String? = nil,
+        on grounds: IssuingGrounds = .connection,
+        role: PersonRole? = nil,
+        life: Duration? = nil
+    ) async throws -> RegistryCredentials {
+        let issued = try await issueCertificate(
+            for: subject,
+            request: try request ?? SVIDRequest.pem(signedBy: key),
+            on: grounds,
+            role: role,
+            life: life
+        )
+        let svid = try X509SVID(pem: issued.certificate)
+        return RegistryCredentials(
+            bundle: try TrustBundle(pem: try await authority().bundle),
+            trustDomain: svid.id.trustDomain,
+            identity: RegistryCredentials.Identity(svid: svid, key: key)
+        )
     }
 }

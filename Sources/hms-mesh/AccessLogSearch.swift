@@ -1,4 +1,5 @@
 import Glibc
+import Mesh
 import RegistryModel
 import Supervision
 

@@ -103,18 +103,9 @@ struct MeshRemoteTailTests {
         _ fleet: MeshFleet,
         role: PersonRole? = nil
     ) async throws -> RegistryCredentials {
-        let key = WorkloadKey()
-        let request = try SVIDRequest.pem(signedBy: key)
-        let address = try RegistryAddress(socket: fleet.registry.socket)
-        let (issued, bundle) = try await RegistryConnection.withConnection(to: address) { connection in
-            let issued = try await connection.issueCertificate(for: subject, request: request, role: role)
-            return (issued, try await connection.authority().bundle)
+        try await RegistryConnection.withConnection(to: try RegistryAddress(socket: fleet.registry.socket)) {
+            connection in
+            try await connection.issueCredentials(for: subject, role: role)
         }
-        let svid = try X509SVID(pem: issued.certificate)
-        return RegistryCredentials(
-            bundle: try TrustBundle(pem: bundle),
-            trustDomain: svid.id.trustDomain,
-            identity: RegistryCredentials.Identity(svid: svid, key: key)
-        )
     }
 }

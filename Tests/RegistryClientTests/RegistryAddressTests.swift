@@ -128,6 +128,6 @@ struct AnswerTests {
 
     @Test("what stands in a query is escaped")
     func escapes() {
-        #expect(percentEncoded("a b&c=\u{e9}\n~") == "a%20b%26c%3D%C3%A9%0A~")
+        #expect(PercentCoding.encoded("a b&c=\u{e9}\n~") == "a%20b%26c%3D%C3%A9%0A~")
     }
 }

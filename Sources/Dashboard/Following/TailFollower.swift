@@ -45,9 +45,12 @@ final class TailFollower: Sendable {
     }
 
     private func follow(_ sidecar: SidecarFollower.Name) async {
+        // What of it is shown is decided here; what can't be is not even sent.
+        var query = TailQuery()
+        query.service = filter.service
         do {
             try await SidecarCaller(address: "unix:\(sidecar.socket)")
-                .lines(SidecarCaller.Request(path: "/tail")) { line in self.take(line, of: sidecar) }
+                .lines(SidecarCaller.Request(path: query.target)) { line in self.take(line, of: sidecar) }
         } catch {
             // It has ended: looked for again with the next round.
         }

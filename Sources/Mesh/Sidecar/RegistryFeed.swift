@@ -24,7 +24,8 @@ actor RegistryFeed {
     }
 
     private let registry: RegistryAccess
-    private let own: ServiceName?
+    /// The service that this sidecar stands beside, if there is one.
+    private let own: Set<ServiceName>
     private let path: String
     private let outputs: Outputs
     private var names: Set<ServiceName>
@@ -39,8 +40,8 @@ actor RegistryFeed {
     ///   - path: of the file that keeps what was known last.
     init(registry: RegistryAccess, own: ServiceName?, path: String, outputs: Outputs) {
         self.registry = registry
-        self.own = own
-        names = Set([own].compactMap(\.self))
+        self.own = Set([own].compactMap(\.self))
+        names = self.own
         self.path = path
         self.outputs = outputs
         known = LastKnownGood.load(from: path) ?? LastKnownGood()
@@ -56,7 +57,7 @@ actor RegistryFeed {
         let messages = known.messages
         guard !messages.isEmpty else { return }
         for message in messages { table.apply(message, sequence: known.sequence) }
-        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union([own].compactMap(\.self))
+        names = Set(known.services.keys.prefix(Self.mostServices - 1)).union(own)
         outputs.table(table, names)
     }
 
@@ -68,7 +69,7 @@ actor RegistryFeed {
 
     /// What nobody calls any more.
     func remove(_ unused: [ServiceName]) {
-        let gone = names.intersection(unused).subtracting([own].compactMap(\.self))
+        let gone = names.intersection(unused).subtracting(own)
         guard !gone.isEmpty else { return }
         names.subtract(gone)
         for name in gone {
@@ -158,7 +159,7 @@ actor RegistryFeed {
         known.sequence = table.sequence
         guard let service = message.service else { return }
         scheduleSave()
-        guard service != own, let routes = table.routes(of: service), !routes.isKnown else {
+        guard !own.contains(service), let routes = table.routes(of: service), !routes.isKnown else {
             return outputs.table(table, [service])
         }
         // Calls that wait for the name hear with its absence what else may have been meant.

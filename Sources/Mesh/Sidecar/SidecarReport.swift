@@ -64,7 +64,10 @@ struct SidecarReport: Sendable {
         json.key("upstreams")
         json.beginArray()
         let total = metrics
-        for (snapshot, rules) in upstreams { write(snapshot, rules, total.outbound[snapshot.service], to: &json) }
+        let tries = tries
+        for (snapshot, rules) in upstreams {
+            write(snapshot, rules, total.outbound[snapshot.service], tries, to: &json)
+        }
         json.endArray()
         json.endObject()
         return json.bytes
@@ -74,6 +77,16 @@ struct SidecarReport: Sendable {
         var total = MeshMetrics()
         for loop in loops { total.add(loop.metrics) }
         return total
+    }
+
+    /// Of each instance, over all loops.
+    private var tries: [InstanceKey: (all: UInt64, failed: UInt64)] {
+        var tries: [InstanceKey: (all: UInt64, failed: UInt64)] = [:]
+        for instance in loops.flatMap(\.upstreams).flatMap(\.0.instances) {
+            tries[instance.routed.key, default: (0, 0)].all += instance.tries
+            tries[instance.routed.key, default: (0, 0)].failed += instance.failedTries
+        }
+        return tries
     }
 
     /// Of one loop, the busiest view of each service: with one loop that is all there is.
@@ -92,6 +105,7 @@ struct SidecarReport: Sendable {
         _ snapshot: UpstreamSnapshot,
         _ rules: ResolvedRules,
         _ series: MeshMetrics.Series?,
+        _ tries: [InstanceKey: (all: UInt64, failed: UInt64)],
         to json: inout JSONWriter
     ) {
         json.beginObject()
@@ -119,7 +133,9 @@ struct SidecarReport: Sendable {
         json.endObject()
         json.key("instances")
         json.beginArray()
-        for instance in snapshot.instances { write(instance, of: snapshot.service, to: &json) }
+        for instance in snapshot.instances {
+            write(instance, tries[instance.routed.key] ?? (0, 0), to: &json)
+        }
         json.endArray()
         json.endObject()
     }
@@ -151,16 +167,18 @@ struct SidecarReport: Sendable {
     }
 
     /// Tries of an instance are those of all loops; the rest is the busiest one's.
-    private func write(_ instance: UpstreamSnapshot.Instance, of service: ServiceName, to json: inout JSONWriter) {
-        let everywhere = loops.flatMap(\.upstreams).filter { $0.0.service == service }.flatMap(\.0.instances)
-            .filter { $0.routed.key == instance.routed.key }
+    private func write(
+        _ instance: UpstreamSnapshot.Instance,
+        _ tries: (all: UInt64, failed: UInt64),
+        to json: inout JSONWriter
+    ) {
         json.beginObject()
         json.member("id", instance.routed.key.id.description)
         json.member("address", instance.routed.endpoint.description)
         json.member("health", instance.routed.health.description)
         json.member("in_flight", instance.inFlight)
-        json.member("tries", everywhere.reduce(0) { $0 + $1.tries })
-        json.member("failed_tries", everywhere.reduce(0) { $0 + $1.failedTries })
+        json.member("tries", tries.all)
+        json.member("failed_tries", tries.failed)
         json.member("failures_in_a_row", instance.failuresInARow)
         if let latency = instance.latency { json.member("latency_us", latency.microseconds) }
         if let ejected = instance.ejectedFor { json.member("ejected_ms", ejected.milliseconds) }

@@ -14,7 +14,7 @@ actor WorkloadIdentity {
     private let life: Duration?
     private let registry: RegistryAccess
     private let joinToken: JoinToken?
-    private let directory: String
+    private let folder: IdentityFolder
     private(set) var key: WorkloadKey
     private(set) var svid: X509SVID?
     private(set) var bundle: TrustBundle?
@@ -41,20 +41,18 @@ actor WorkloadIdentity {
         self.life = life
         self.registry = registry
         self.joinToken = joinToken
-        self.directory = directory
         try PrivateFile.makeDirectory(directory)
-        if let text = try PrivateFile.read(directory + "/key.pem") {
-            key = try WorkloadKey(pem: text)
+        folder = IdentityFolder(directory)
+        if let kept = try folder.key() {
+            key = kept
         } else {
             key = WorkloadKey()
-            try PrivateFile.write(key.pem, to: directory + "/key.pem")
+            try folder.keep(key)
         }
         // What is kept may be of another registry, or over: then it is asked for anew.
-        guard let text = try? PrivateFile.read(directory + "/bundle.pem"), let kept = try? TrustBundle(pem: text) else {
-            return
-        }
+        guard let kept = folder.bundle else { return }
         bundle = kept
-        if let text = try? PrivateFile.read(directory + "/certificate.pem") { svid = try? X509SVID(pem: text) }
+        svid = folder.svid
         registry.use(Self.credentials(key, svid, kept))
     }
 
@@ -100,18 +98,19 @@ actor WorkloadIdentity {
     @discardableResult
     func renew() async throws -> X509SVID {
         do {
-            let (svid, bundle) = try await registry.address.isTLS ? issuedByTLS() : issuedBySocket()
+            let fresh = try await registry.address.isTLS ? issuedByTLS() : issuedBySocket()
+            guard let svid = fresh.identity?.svid else { throw noCertificate }
             guard svid.id.subject == subject else {
                 throw IdentityError(
                     .malformedCertificate,
                     "the registry's certificate is of \(svid.id), not of \(subject.shortName)"
                 )
             }
-            try PrivateFile.write(try svid.pem, to: directory + "/certificate.pem")
-            try PrivateFile.write(try bundle.pem, to: directory + "/bundle.pem")
+            try folder.keep(svid)
+            try folder.keep(fresh.bundle)
             self.svid = svid
-            self.bundle = bundle
-            registry.use(Self.credentials(key, svid, bundle))
+            bundle = fresh.bundle
+            registry.use(fresh)
             lastFailure = nil
             triesAgainAt = nil
             leavesRootAt = nil
@@ -124,28 +123,17 @@ actor WorkloadIdentity {
     }
 
     /// On the registry's machine: the socket's own right.
-    private func issuedBySocket() async throws -> (X509SVID, TrustBundle) {
-        let request = try SVIDRequest.pem(signedBy: key)
-        let (subject, life) = (subject, life)
-        let (issued, authority) = try await registry.withConnection { connection in
-            (
-                try await connection.issueCertificate(for: subject, request: request, life: life),
-                try await connection.authority()
-            )
+    private func issuedBySocket() async throws -> RegistryCredentials {
+        let (subject, key, life) = (subject, key, life)
+        return try await registry.withConnection { connection in
+            try await connection.issueCredentials(for: subject, with: key, life: life)
         }
-        return (try X509SVID(pem: issued.certificate), try TrustBundle(pem: authority.bundle))
     }
 
     /// By the certificate there is; by the join token where there is none, or none that the registry takes.
-    private func issuedByTLS() async throws -> (X509SVID, TrustBundle) {
-        let fresh: RegistryCredentials
-        if let svid, let bundle {
-            fresh = try await following(svid, Self.credentials(key, svid, bundle))
-        } else {
-            fresh = try await joined()
-        }
-        guard let svid = fresh.identity?.svid else { throw noCertificate }
-        return (svid, fresh.bundle)
+    private func issuedByTLS() async throws -> RegistryCredentials {
+        guard let svid, let bundle else { return try await joined() }
+        return try await following(svid, Self.credentials(key, svid, bundle))
     }
 
     private func following(_ svid: X509SVID, _ kept: RegistryCredentials) async throws -> RegistryCredentials {
@@ -206,7 +194,7 @@ actor WorkloadIdentity {
         leavesRootAt = nil
         registry.use(Self.credentials(key, svid, read))
         // Kept as well as may be: the watch says it again after a restart.
-        try? PrivateFile.write(pem, to: directory + "/bundle.pem")
+        try? folder.keep(read)
         return true
     }
 

@@ -72,13 +72,12 @@ struct CallReport: Sendable {
         let target = query.target
         let (lines, continuation) = AsyncStream<AccessLine?>.makeStream()
         let listening = Task {
-            let cutter = CutterBox()
             do {
-                try await SidecarCaller(address: "unix:\(admin)").stream(
+                try await SidecarCaller(address: "unix:\(admin)").lines(
                     SidecarCaller.Request(path: target),
                     onBegin: { continuation.yield(nil) }
-                ) { bytes in
-                    for line in cutter.take(bytes) { continuation.yield(line) }
+                ) { line in
+                    if let line = AccessLine(line) { continuation.yield(line) }
                 }
             } catch {
                 // No account is to be had: the call is made all the same.

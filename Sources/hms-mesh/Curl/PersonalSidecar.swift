@@ -72,11 +72,12 @@ struct PersonalSidecar: Sendable {
         try PrivateFile.makeDirectory(logs)
         configuration.logPath = logs + "/access.log"
         try PrivateFile.makeDirectory(folder + "/identity")
-        let identity = folder + "/identity"
+        let identity = IdentityFolder(folder + "/identity")
         let kept = IdentityStore(for: address, name: label, environment: Environment.variable)
         if address.isTLS { try takeLogin(at: address, into: identity) } else { try await take(kept, address, identity) }
         let sidecar = try await Sidecar.start(configuration) { _ in }
-        if !address.isTLS { keep(identity, in: kept) }
+        // For the next command; without it that one gets a certificate of its own.
+        if !address.isTLS, let credentials = identity.credentials { try? kept.store(credentials) }
         return PersonalSidecar(
             sidecar: sidecar,
             keeping: Task { await sidecar.run() },
@@ -91,52 +92,26 @@ struct PersonalSidecar: Sendable {
     }
 
     /// What `hms-reg login` left, in the form in which a sidecar keeps its own.
-    private static func takeLogin(at address: RegistryAddress, into directory: String) throws {
+    private static func takeLogin(at address: RegistryAddress, into folder: IdentityFolder) throws {
         let stored = try IdentityStore(for: address, environment: Environment.variable).load()
-        guard let credentials = stored, let identity = credentials.identity else {
+        guard let credentials = stored, credentials.identity != nil else {
             throw CommandError(
                 "No sidecar runs here, and you are not logged in at \(address)",
                 hint: "hms-reg login     or in a service's folder: hms-mesh dev",
                 exitCode: .notAllowed
             )
         }
-        try write(identity, credentials.bundle, to: directory)
+        try folder.keep(credentials)
     }
 
     /// What the last command kept, where it is good for a while yet and of the authority that the registry has now.
-    private static func take(_ kept: IdentityStore, _ address: RegistryAddress, _ directory: String) async throws {
+    private static func take(_ kept: IdentityStore, _ address: RegistryAddress, _ folder: IdentityFolder) async throws {
         guard let credentials = try? kept.load(), let identity = credentials.identity,
             identity.svid.notAfter.since(WallClock.now()) > leastLeft
         else { return }
         let bundle = try await RegistryConnection.withConnection(to: address) { try await $0.authority().bundle }
         guard try TrustBundle(pem: bundle) == credentials.bundle else { return }
-        try write(identity, credentials.bundle, to: directory)
-    }
-
-    /// For the next command; without it that one gets a certificate of its own.
-    private static func keep(_ directory: String, in kept: IdentityStore) {
-        guard let key = try? PrivateFile.read(directory + "/key.pem"), let key = try? WorkloadKey(pem: key),
-            let text = try? PrivateFile.read(directory + "/certificate.pem"), let svid = try? X509SVID(pem: text),
-            let bundle = try? PrivateFile.read(directory + "/bundle.pem"), let bundle = try? TrustBundle(pem: bundle)
-        else { return }
-        try? kept.store(
-            RegistryCredentials(
-                bundle: bundle,
-                trustDomain: svid.id.trustDomain,
-                identity: RegistryCredentials.Identity(svid: svid, key: key)
-            )
-        )
-    }
-
-    /// In the form in which a sidecar keeps its own.
-    private static func write(
-        _ identity: RegistryCredentials.Identity,
-        _ bundle: TrustBundle,
-        to directory: String
-    ) throws {
-        try PrivateFile.write(identity.key.pem, to: directory + "/key.pem")
-        try PrivateFile.write(try identity.svid.pem, to: directory + "/certificate.pem")
-        try PrivateFile.write(try bundle.pem, to: directory + "/bundle.pem")
+        try folder.keep(credentials)
     }
 
     /// The person at this terminal.

@@ -8,7 +8,7 @@ extension SidecarStatus {
     }
 
     /// nil where it does not answer, or not soon.
-    static func promptly(of socket: String) async -> SidecarStatus? {
-        (try? await bounded(.seconds(2)) { try await SidecarStatus.of(socket) }) ?? nil
+    static func promptly(of socket: String, within limit: Duration = .seconds(2)) async -> SidecarStatus? {
+        (try? await bounded(limit) { try await SidecarStatus.of(socket) }) ?? nil
     }
 }

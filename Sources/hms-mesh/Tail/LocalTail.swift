@@ -23,7 +23,7 @@ struct LocalTail: Sendable {
     func run() async {
         await withTaskGroup(of: String?.self) { group in
             for socket in SidecarSockets.all() {
-                group.addTask { (try? await bounded(Self.patience) { try await SidecarStatus.of(socket) })??.service }
+                group.addTask { await SidecarStatus.promptly(of: socket, within: Self.patience)?.service }
             }
             for await service in group { if let service { watched.expect(service) } }
         }
@@ -54,13 +54,8 @@ struct LocalTail: Sendable {
             query.knownCallers = watched.services
             if printer.form == .tree { query = TailQuery() }
             watched.began(socket, source)
-            let cutter = Mutex(LineCutter())
-            try await caller.stream(SidecarCaller.Request(path: query.target)) { bytes in
-                cutter.withLock { cutter in
-                    cutter.take(bytes) { line in
-                        printer.take(line, from: source, unlessFrom: watched.services)
-                    }
-                }
+            try await caller.lines(SidecarCaller.Request(path: query.target)) { line in
+                printer.take(line, from: source, unlessFrom: watched.services)
             }
         } catch {
             // It has ended, or is one that was killed: said where it was there before.

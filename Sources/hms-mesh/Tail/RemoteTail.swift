@@ -50,7 +50,12 @@ struct RemoteTail: Sendable {
     /// The one of `hms-reg login`; at the registry's socket one for an hour.
     private static func credentials(at address: RegistryAddress) async throws -> RegistryCredentials {
         do {
-            guard address.isTLS else { return try await issued(at: address) }
+            guard address.isTLS else {
+                let login = try PersonalSidecar.login
+                return try await RegistryConnection.withConnection(to: address) { connection in
+                    try await connection.issueCredentials(for: .user(login), role: .operator, life: certificateLife)
+                }
+            }
             let stored = try IdentityStore(for: address, environment: Environment.variable).load()
             guard let credentials = stored, credentials.identity != nil else {
                 throw CommandError(
@@ -67,27 +72,6 @@ struct RemoteTail: Sendable {
                 exitCode: error.isRefusal ? .notAllowed : .unreachable
             )
         }
-    }
-
-    private static func issued(at address: RegistryAddress) async throws -> RegistryCredentials {
-        let login = try PersonalSidecar.login
-        let key = WorkloadKey()
-        let request = try SVIDRequest.pem(signedBy: key)
-        let (issued, bundle) = try await RegistryConnection.withConnection(to: address) { connection in
-            let issued = try await connection.issueCertificate(
-                for: .user(login),
-                request: request,
-                role: .operator,
-                life: certificateLife
-            )
-            return (issued, try await connection.authority().bundle)
-        }
-        let svid = try X509SVID(pem: issued.certificate)
-        return RegistryCredentials(
-            bundle: try TrustBundle(pem: bundle),
-            trustDomain: svid.id.trustDomain,
-            identity: RegistryCredentials.Identity(svid: svid, key: key)
-        )
     }
 
     // MARK: Following
@@ -135,15 +119,10 @@ struct RemoteTail: Sendable {
                 remote: RemoteSidecar(endpoint: instance.instance.endpoint, service: key.service),
                 credentials: credentials
             )
-            let cutter = Mutex(LineCutter())
-            try await caller.stream(
+            try await caller.lines(
                 SidecarCaller.Request(path: query.target),
                 onBegin: { watched.began(source) },
-                { bytes in
-                    cutter.withLock { cutter in
-                        cutter.take(bytes) { line in printer.take(line, from: source, unlessFrom: watched.services) }
-                    }
-                }
+                { line in printer.take(line, from: source, unlessFrom: watched.services) }
             )
             _ = watched.ended(source, because: nil)
         } catch let error as SidecarError {
