@@ -46,17 +46,37 @@ struct SnapshotTests {
         for number in 21...120 { try await RecordedHistory.register(number, registry) }
     }
 
+    /// All that a snapshot holds, entry by entry.
+    private static func content(of path: String) throws -> [[UInt8]] {
+        let archive = try ArchiveReader(path: path)
+        var content: [[UInt8]] = []
+        while let entry = try archive.next() {
+            var bytes = Array(entry.name.utf8)
+            try archive.content(of: entry) { bytes += $0 }
+            content.append(bytes)
+        }
+        return content
+    }
+
     @Test("every changed byte of a snapshot is told", arguments: [5, 6] as [UInt64])
     func damage(seed: UInt64) async throws {
         var random = SeededGenerator(usual: seed)
         try await withTemporaryDirectory { directory in
             let path = try await Self.snapshot(in: directory)
             let bytes = try readFile(path)
+            let content = try Self.content(of: path)
             for round in 0..<40 {
                 // What the frame's first bytes say of memory decides about no byte of what it holds.
                 var spoiled = bytes[..<8] + random.flippingOneBit(of: Array(bytes[8...]))
                 if round % 4 == 0 { spoiled = bytes[..<random.below(bytes.count)] }
                 try writeFile(path, Array(spoiled))
+                // Nor do a few other bits of a frame, which no decoder looks at: that is the same snapshot then.
+                if let read = try? Self.content(of: path), read == content {
+                    #expect(throws: Never.self, "seed \(random.seed), round \(round)") {
+                        _ = try SnapshotArchive.verify(path)
+                    }
+                    continue
+                }
                 #expect(throws: (any Error).self, "seed \(random.seed), round \(round)") {
                     _ = try SnapshotArchive.verify(path)
                 }
