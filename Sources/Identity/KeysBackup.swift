@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 public import RegistryModel
 
@@ -138,19 +139,12 @@ public struct KeysBackup: Sendable, Equatable {
     }
 
     private static func names(in directory: String, orNone: Bool = false) throws(IdentityError) -> [String] {
-        guard let stream = opendir(directory) else {
-            guard orNone, errno == ENOENT else { throw .storage("can't read", directory) }
-            return []
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: directory)
+        } catch {
+            if orNone, (error as? CocoaError)?.code == .fileReadNoSuchFile { return [] }
+            throw IdentityError(.storage, "can't read \(directory): \(error.localizedDescription)")
         }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 }
 

@@ -76,6 +76,11 @@ final class RegistryAuthority: Sendable {
         }
     }
 
+    /// The root that signs.
+    var root: CertificateSummary {
+        get throws(IdentityError) { try CertificateSummary(authority.withLock { $0 }.root) }
+    }
+
     /// What people want to know of it; no key.
     var report: AuthorityDocument {
         get throws(IdentityError) { try AuthorityDocument(authority.withLock { $0 }, schedule) }

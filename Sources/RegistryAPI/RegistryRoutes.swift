@@ -93,12 +93,24 @@ struct RegistryRoutes: Sendable {
         for access: Access? = nil,
         _ handle: @escaping @Sendable (RoutedRequest) async throws -> Reply
     ) {
+        onStream(router, method, path, parameters: parameters, for: access) { try await handle($0).response }
+    }
+
+    /// The same for an answer that may go on and on.
+    func onStream(
+        _ router: Router<Context>,
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        parameters: [String] = [],
+        for access: Access? = nil,
+        _ handle: @escaping @Sendable (RoutedRequest) async throws -> Response
+    ) {
         router.on(RouterPath(path), method: method) { request, context in
             do {
                 let routed = RoutedRequest(request, from: peer(context), parameters: context.parameters)
                 try (access ?? (method == .get ? .members : .operators)).check(routed.peer, at: door)
                 try routed.target.checkParameters(parameters)
-                return try await handle(routed).response
+                return try await handle(routed)
             } catch {
                 return failure(error).response
             }

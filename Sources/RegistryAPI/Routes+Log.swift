@@ -12,16 +12,7 @@ extension RegistryRoutes {
     /// The log's own files, to keep and verify a copy elsewhere: which segments there are, and their bytes through the last
     /// batch that is durable. A file only ever grows, so a copy goes on where it ended.
     func addLog(to router: Router<Context>) {
-        router.get("/v1/log") { request, context in
-            do {
-                let routed = RoutedRequest(request, from: peer(context))
-                try Access.auditors.check(routed.peer, at: door)
-                try routed.target.checkParameters(["follow", "from"])
-                return try await log(routed)
-            } catch {
-                return failure(error).response
-            }
-        }
+        onStream(router, .get, "/v1/log", parameters: ["follow", "from"], for: .auditors) { try await log($0) }
         on(router, .get, "/v1/log/:segment", parameters: ["offset"], for: .auditors) { request in
             guard request.target.path.count == 3, let first = UInt64(request.target.path[2]),
                 let offset = UInt64(request.target.parameter("offset") ?? "0")

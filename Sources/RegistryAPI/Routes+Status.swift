@@ -52,7 +52,7 @@ extension RegistryRoutes {
     }
 
     private func writeKeys(to json: inout JSONWriter) throws {
-        let root = try authority.report.root
+        let root = try authority.root
         json.key("keys")
         json.beginObject()
         json.member("rootNotAfter", root.notAfter)

@@ -6,19 +6,10 @@ import RegistryModel
 
 extension RegistryRoutes {
     func addWatch(to router: Router<Context>) {
-        router.get("/v1/watch") { request, context in
-            do {
-                let routed = RoutedRequest(request, from: peer(context))
-                try Access.members.check(routed.peer, at: door)
-                return try watch(routed)
-            } catch {
-                return failure(error).response
-            }
-        }
+        onStream(router, .get, "/v1/watch", parameters: ["service"]) { try watch($0) }
     }
 
     private func watch(_ request: RoutedRequest) throws -> Response {
-        try request.target.checkParameters(["service"])
         let names = request.target.query.map(\.value)
         guard !names.isEmpty else {
             throw ProblemDetails.badRequest("name what to watch", hint: "?service=a&service=b, or service=* for all")

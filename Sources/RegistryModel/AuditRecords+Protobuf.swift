@@ -106,3 +106,24 @@ extension KeyRotationRecord {
         )
     }
 }
+
+extension TailRecord {
+    var message: Hms_Log_V1_SidecarTailed {
+        .with {
+            $0.service = key.service.description
+            $0.id = key.id.description
+            $0.spiffeID = spiffeID
+            $0.serial = serial
+            $0.target = target
+        }
+    }
+
+    init(_ message: Hms_Log_V1_SidecarTailed) throws(RegistryModelError) {
+        self.init(
+            key: try InstanceKey(message.service, message.id),
+            spiffeID: message.spiffeID,
+            serial: message.serial,
+            target: message.target
+        )
+    }
+}

@@ -39,7 +39,8 @@ public struct RegistryID: RawRepresentable, Hashable, Sendable, CustomStringConv
     }
 }
 
-private func paddedHex(_ value: UInt64) -> String {
+/// 16 digits.
+package func paddedHex(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.utf8.count) + digits
 }

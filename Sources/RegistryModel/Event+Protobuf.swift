@@ -1,7 +1,7 @@
 import FoundationEssentials
 import SwiftProtobuf
 
-// The one file that touches generated types: `Event` to and from `hms.log.v1.Event`.
+// `Event` to and from `hms.log.v1.Event`. Only files named `…+Protobuf` touch generated types.
 
 extension Event {
     /// The bytes of one `hms.log.v1.Event`: what is a Merkle leaf, and what stands in a segment behind its length.
@@ -222,16 +222,7 @@ extension EventKind {
         case .registryRestored(let record): .registryRestored(record.message)
         case .snapshotTaken(let record): .snapshotTaken(record.message)
         case .checkpointKeyRotated(let record): .checkpointKeyRotated(record.message)
-        case .sidecarTailed(let record):
-            .sidecarTailed(
-                .with {
-                    $0.service = record.key.service.description
-                    $0.id = record.key.id.description
-                    $0.spiffeID = record.spiffeID
-                    $0.serial = record.serial
-                    $0.target = record.target
-                }
-            )
+        case .sidecarTailed(let record): .sidecarTailed(record.message)
         case .unknown: nil
         }
     }
@@ -317,136 +308,8 @@ extension EventKind {
         case .registryRestored(let it): self = .registryRestored(try RestoreRecord(it))
         case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
         case .checkpointKeyRotated(let it): self = .checkpointKeyRotated(try KeyRotationRecord(it))
-        case .sidecarTailed(let it):
-            self = .sidecarTailed(
-                TailRecord(
-                    key: try InstanceKey(it.service, it.id),
-                    spiffeID: it.spiffeID,
-                    serial: it.serial,
-                    target: it.target
-                )
-            )
+        case .sidecarTailed(let it): self = .sidecarTailed(try TailRecord(it))
         case nil: self = .unknown
         }
-    }
-}
-
-extension Instance {
-    fileprivate func registeredMessage(health: Health) -> Hms_Log_V1_InstanceRegistered {
-        .with {
-            $0.service = key.service.description
-            $0.id = key.id.description
-            $0.ip = endpoint.host
-            $0.port = UInt32(endpoint.port)
-            $0.appPort = UInt32(appPort ?? 0)
-            $0.version = version
-            $0.tags = tags
-            $0.metadata = metadata.map { entry in
-                .with {
-                    $0.key = entry.key
-                    $0.value = entry.value
-                }
-            }
-            $0.zone = zone
-            $0.weight = weight
-            $0.protocol = applicationProtocol
-            switch lease {
-            case .inherited: break
-            case .ttl(let milliseconds): $0.ttlMs = milliseconds
-            case .permanent: $0.noTtl = true
-            }
-            $0.repeatable = repeatable
-            $0.keyLineage = keyLineage
-            $0.tlsCert = tlsCert
-            $0.startID = startID
-            $0.health = health.message
-        }
-    }
-
-    fileprivate init(_ message: Hms_Log_V1_InstanceRegistered) throws(RegistryModelError) {
-        guard let port = UInt16(exactly: message.port), let appPort = UInt16(exactly: message.appPort) else {
-            throw RegistryModelError(.malformedEvent, "port \(message.port) or \(message.appPort) is out of range")
-        }
-        self.init(
-            key: try InstanceKey(message.service, message.id),
-            endpoint: try Endpoint(host: message.ip, port: port)
-        )
-        self.appPort = appPort == 0 ? nil : appPort
-        version = message.version
-        tags = message.tags
-        metadata = message.metadata.map { MetadataEntry(key: $0.key, value: $0.value) }
-        zone = message.zone
-        weight = message.weight
-        applicationProtocol = message.protocol
-        lease = message.noTtl ? .permanent : message.ttlMs == 0 ? .inherited : .ttl(milliseconds: message.ttlMs)
-        repeatable = message.repeatable
-        keyLineage = message.keyLineage
-        tlsCert = message.tlsCert
-        startID = message.startID
-    }
-}
-
-extension MeshPolicy {
-    fileprivate var message: Hms_Log_V1_Policy {
-        .with {
-            if let retries { $0.retries = retries }
-            if let timeoutMilliseconds { $0.timeoutMs = timeoutMilliseconds }
-            if let perTryTimeoutMilliseconds { $0.perTryTimeoutMs = perTryTimeoutMilliseconds }
-            if let ttlMilliseconds { $0.ttlMs = ttlMilliseconds }
-            if let deregisterAfterMilliseconds { $0.deregisterAfterMs = deregisterAfterMilliseconds }
-        }
-    }
-
-    fileprivate init(_ message: Hms_Log_V1_Policy) {
-        self.init(
-            retries: message.hasRetries ? message.retries : nil,
-            timeoutMilliseconds: message.hasTimeoutMs ? message.timeoutMs : nil,
-            perTryTimeoutMilliseconds: message.hasPerTryTimeoutMs ? message.perTryTimeoutMs : nil,
-            ttlMilliseconds: message.hasTtlMs ? message.ttlMs : nil,
-            deregisterAfterMilliseconds: message.hasDeregisterAfterMs ? message.deregisterAfterMs : nil
-        )
-    }
-}
-
-extension InstanceKey {
-    fileprivate init(_ service: String, _ id: String) throws(RegistryModelError) {
-        self.init(service: try ServiceName(service), id: try InstanceID(id))
-    }
-}
-
-extension Health {
-    fileprivate var message: Hms_Log_V1_Health {
-        switch self {
-        case .starting: .starting
-        case .healthy: .healthy
-        case .degraded: .degraded
-        case .unhealthy: .unhealthy
-        case .draining: .draining
-        }
-    }
-
-    fileprivate init(_ message: Hms_Log_V1_Health) throws(RegistryModelError) {
-        switch message {
-        case .starting: self = .starting
-        case .healthy: self = .healthy
-        case .degraded: self = .degraded
-        case .unhealthy: self = .unhealthy
-        case .draining: self = .draining
-        case .unspecified, .UNRECOGNIZED:
-            throw RegistryModelError(.malformedEvent, "health \(message.rawValue) means nothing to this version")
-        }
-    }
-}
-
-extension TransitionCause {
-    fileprivate var message: Hms_Log_V1_Cause {
-        Hms_Log_V1_Cause(rawValue: Int(rawValue)) ?? .unspecified
-    }
-
-    fileprivate init(_ message: Hms_Log_V1_Cause) throws(RegistryModelError) {
-        guard let raw = UInt8(exactly: message.rawValue), let cause = TransitionCause(rawValue: raw) else {
-            throw RegistryModelError(.malformedEvent, "cause \(message.rawValue) means nothing to this version")
-        }
-        self = cause
     }
 }

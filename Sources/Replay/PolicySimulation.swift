@@ -164,9 +164,7 @@ extension PolicySimulation.Tally {
         json.member("expiries", expiries)
         json.endObject()
     }
-}
 
-extension PolicySimulation.Tally {
     static func += (left: inout Self, right: Self) {
         left.deadMilliseconds += right.deadMilliseconds
         left.falseExpiries += right.falseExpiries

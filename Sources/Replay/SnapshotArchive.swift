@@ -119,18 +119,10 @@ public enum SnapshotArchive {
         guard try manifest(of: archive, path) == written else {
             throw ReplayError(.unreadable, "\(path): the manifest is not the one that was written")
         }
-        for file in written.files {
+        try forEachFile(of: archive, written, path) { file, entry in
             let hasher = try SHA256Hasher()
-            guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
-                throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
-            }
             try archive.content(of: entry) { piece in piece.withUnsafeBytes { hasher.update($0) } }
-            guard hasher.finalize().description == file.sha256 else {
-                throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
-            }
-        }
-        guard try archive.next() == nil else {
-            throw ReplayError(.unreadable, "\(path) holds more than was written")
+            return hasher.finalize()
         }
     }
 
@@ -182,16 +174,10 @@ public enum SnapshotArchive {
         let archive = try ArchiveReader(path: path)
         let manifest = try manifest(of: archive, path)
         try WorkDirectory.make(directory, "log", "view", "view/0")
-        for file in manifest.files {
-            guard isKnown(file.name) else { throw ReplayError(.unreadable, "\(path) names a file \(file.name)") }
-            guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
-                throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
-            }
-            try copy(entry, of: archive, file, path, to: directory)
+        for file in manifest.files where !isKnown(file.name) {
+            throw ReplayError(.unreadable, "\(path) names a file \(file.name)")
         }
-        guard try archive.next() == nil else {
-            throw ReplayError(.unreadable, "\(path) holds more than its manifest names")
-        }
+        try forEachFile(of: archive, manifest, path) { try write(archive, $1, to: directory + "/" + $0.name) }
         return manifest
     }
 
@@ -204,22 +190,44 @@ public enum SnapshotArchive {
             entry.size == file.size
         else { throw ReplayError(.unreadable, "\(path): \(view) is not where the manifest says") }
         try WorkDirectory.make(directory, "view", "view/0")
-        try copy(entry, of: archive, file, path, to: directory)
+        try check(file, try write(archive, entry, to: directory + "/" + file.name), path)
         return manifest
     }
 
-    private static func copy(
-        _ entry: ArchiveReader.Entry,
+    /// All that the manifest names, in its order, and nothing else.
+    ///
+    /// - Parameter hash: takes the content and says its hash, which must be the file's.
+    private static func forEachFile(
         of archive: ArchiveReader,
-        _ file: SnapshotManifest.File,
+        _ manifest: SnapshotManifest,
         _ path: String,
-        to directory: String
+        _ hash: (SnapshotManifest.File, ArchiveReader.Entry) throws -> SHA256Digest
     ) throws {
-        let target = try OutputFile(path: directory + "/" + file.name)
-        try archive.content(of: entry) { try target.write($0) }
-        guard try target.finish().description == file.sha256 else {
+        for file in manifest.files {
+            guard let entry = try archive.next(), entry.name == file.name, entry.size == file.size else {
+                throw ReplayError(.unreadable, "\(path): \(file.name) is not where the manifest says")
+            }
+            try check(file, try hash(file, entry), path)
+        }
+        guard try archive.next() == nil else {
+            throw ReplayError(.unreadable, "\(path) holds more than its manifest names")
+        }
+    }
+
+    private static func check(_ file: SnapshotManifest.File, _ hash: SHA256Digest, _ path: String) throws {
+        guard hash.description == file.sha256 else {
             throw ReplayError(.unreadable, "\(path): \(file.name) is not what was written")
         }
+    }
+
+    private static func write(
+        _ archive: ArchiveReader,
+        _ entry: ArchiveReader.Entry,
+        to path: String
+    ) throws -> SHA256Digest {
+        let target = try OutputFile(path: path)
+        try archive.content(of: entry) { try target.write($0) }
+        return try target.finish()
     }
 
     /// Names of ours and no others: nothing in an archive decides where a file goes.

@@ -17,6 +17,18 @@ struct MeshJoiningTests {
             .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// An application with a sidecar that has joined by a token, and is offered to callers.
+    private func joined(_ service: String, _ fleet: MeshFleet) async throws -> (TestApplication, FleetSidecar) {
+        let app = try await TestApplication.start("a")
+        let sidecar = try await fleet.sidecar(
+            service,
+            port: app.port,
+            token: try await token(for: service, fleet.registry)
+        )
+        try await fleet.awaitRoutable(service, "a")
+        return (app, sidecar)
+    }
+
     /// Certificates on record, revoked ones included.
     private func certificates(_ daemon: Daemon) async throws -> [CertificateEntry] {
         try await RegistryConnection.withConnection(to: try daemon.address) { try await $0.certificates() }
@@ -25,13 +37,7 @@ struct MeshJoiningTests {
     @Test("joined by tokens alone they find and call each other, and come back after a restart without one")
     func joining() async throws {
         try await MeshFleet.run(Self.listening) { fleet in
-            let app = try await TestApplication.start("a")
-            let serving = try await fleet.sidecar(
-                "identity-check",
-                port: app.port,
-                token: try await token(for: "identity-check", fleet.registry)
-            )
-            try await fleet.awaitRoutable("identity-check", "a")
+            let (_, serving) = try await joined("identity-check", fleet)
             let caller = try await fleet.sidecar(
                 "passport-office",
                 token: try await token(for: "passport-office", fleet.registry)
@@ -60,13 +66,7 @@ struct MeshJoiningTests {
     @Test("started again with its old token once another root is believed, it stays who it is")
     func usedToken() async throws {
         try await MeshFleet.run(Self.listening + ["--rotation-phase", "4s"]) { fleet in
-            let app = try await TestApplication.start("a")
-            let sidecar = try await fleet.sidecar(
-                "billing",
-                port: app.port,
-                token: try await token(for: "billing", fleet.registry)
-            )
-            try await fleet.awaitRoutable("billing", "a")
+            let (_, sidecar) = try await joined("billing", fleet)
             #expect(try await fleet.registry.reg("ca", "rotate", "--yes").exitCode == 0)
             try await eventually("the rotation to end") {
                 try await fleet.registry.reg("ca", "show", "--json").output.contains(#""former""#)
@@ -85,13 +85,7 @@ struct MeshJoiningTests {
     @Test("revoked, it is told so and beats no more; a new token brings it back as the same instance")
     func revoked() async throws {
         try await MeshFleet.run(Self.listening) { fleet in
-            let app = try await TestApplication.start("a")
-            let sidecar = try await fleet.sidecar(
-                "billing",
-                port: app.port,
-                token: try await token(for: "billing", fleet.registry)
-            )
-            try await fleet.awaitRoutable("billing", "a")
+            let (_, sidecar) = try await joined("billing", fleet)
             let serial = try #require(try await certificates(fleet.registry).first).serial
             #expect(try await fleet.registry.reg("cert", "revoke", serial).exitCode == 0)
             try await eventually("the sidecar to say so") {

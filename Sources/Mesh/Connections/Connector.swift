@@ -153,6 +153,11 @@ struct HandshakeCounts: Sendable {
     var done = 0
     /// Not finished, or with somebody who is not to be talked to.
     var failed = 0
+
+    mutating func add(_ other: HandshakeCounts) {
+        done += other.done
+        failed += other.failed
+    }
 }
 
 /// What becomes of one connection until it can take requests.

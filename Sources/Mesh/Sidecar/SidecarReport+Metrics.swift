@@ -161,10 +161,7 @@ extension MetricsPage {
     }
 
     fileprivate mutating func handshakes(_ direction: String, _ counts: [HandshakeCounts]) {
-        let total = counts.reduce(into: HandshakeCounts()) {
-            $0.done += $1.done
-            $0.failed += $1.failed
-        }
+        let total = counts.reduce(into: HandshakeCounts()) { $0.add($1) }
         sample("hms_mesh_tls_handshakes_total", [("direction", direction), ("result", "done")], total.done)
         sample("hms_mesh_tls_handshakes_total", [("direction", direction), ("result", "failed")], total.failed)
     }

@@ -19,7 +19,7 @@ struct CallReport: Sendable {
         let trace = Self.newTrace()
         if !request.headers.contains(where: { $0.name.lowercased() == "traceparent" }) {
             request.headers.append(
-                ("traceparent", "00-\(trace)-\(Self.hexadecimal(UInt64.random(in: 1...UInt64.max)))-01")
+                ("traceparent", "00-\(trace)-\(paddedHex(UInt64.random(in: 1...UInt64.max)))-01")
             )
         }
         let account = isVerbose ? await follow(choice.admin, trace) : nil
@@ -115,12 +115,7 @@ struct CallReport: Sendable {
     }
 
     private static func newTrace() -> String {
-        hexadecimal(UInt64.random(in: 1...UInt64.max)) + hexadecimal(UInt64.random(in: 1...UInt64.max))
-    }
-
-    private static func hexadecimal(_ word: UInt64) -> String {
-        let digits = String(word, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        paddedHex(UInt64.random(in: 1...UInt64.max)) + paddedHex(UInt64.random(in: 1...UInt64.max))
     }
 }
 
