@@ -22,7 +22,15 @@ public enum PortFault: Sendable, Equatable {
         startedBy ancestor: Int32?,
         in proc: ProcessTable = ProcessTable()
     ) -> PortFault? {
-        let owners = PortOwner.of(port: port, in: proc)
+        whileRunning(PortOwner.of(port: port, in: proc), port: port, startedBy: ancestor, in: proc)
+    }
+
+    static func whileRunning(
+        _ owners: [PortOwner],
+        port: UInt16,
+        startedBy ancestor: Int32?,
+        in proc: ProcessTable
+    ) -> PortFault? {
         if let ancestor, let foreign = owners.first(where: { !$0.descends(from: ancestor, in: proc) }),
             !owners.contains(where: { $0.descends(from: ancestor, in: proc) })
         {

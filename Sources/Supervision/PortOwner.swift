@@ -21,7 +21,11 @@ public struct PortOwner: Sendable, Equatable {
 
     /// Everybody who listens on the port, the processes that this user may look into first.
     public static func of(port: UInt16, in proc: ProcessTable = ProcessTable()) -> [PortOwner] {
-        let sockets = proc.listeningSockets().filter { $0.port == port }
+        of(proc.listeningSockets(on: port), in: proc)
+    }
+
+    /// Everybody who holds one of the sockets. It looks through all of the machine's processes.
+    static func of(_ sockets: [ListeningSocket], in proc: ProcessTable) -> [PortOwner] {
         guard !sockets.isEmpty else { return [] }
         var found: [PortOwner] = []
         var unclaimed = sockets

@@ -14,9 +14,19 @@ public struct ProcessTable: Sendable {
         self.root = root
     }
 
-    func listeningSockets() -> [ListeningSocket] {
+    /// The kernel prints all sockets that listen before any that is connected (its Documentation/networking/proc_net_tcp), so
+    /// that one with ten thousand connections costs no more to look at than an idle one.
+    func listeningSockets(on port: UInt16) -> [ListeningSocket] {
         ["tcp", "tcp6"].flatMap { name in
-            text(of: "net/\(name)").split(separator: "\n").compactMap { ListeningSocket(line: $0) }
+            var found: [ListeningSocket] = []
+            var isHeading = true
+            forEachLine(of: "net/\(name)") { line in
+                defer { isHeading = false }
+                guard let socket = ListeningSocket(line: line) else { return isHeading }
+                if socket.port == port { found.append(socket) }
+                return true
+            }
+            return found
         }
     }
 
@@ -72,16 +82,36 @@ public struct ProcessTable: Sendable {
     }
 
     func text(of path: String) -> String {
-        let descriptor = open("\(root)/\(path)", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { close(descriptor) }
         var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 * 1_024)
-        while bytes.count < Self.fileBytes {
-            let count = read(descriptor, &buffer, buffer.count)
-            guard count > 0 else { break }
-            bytes += buffer[..<count]
+        forEachPiece(of: path) { piece in
+            bytes += piece
+            return bytes.count < Self.fileBytes
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Reads on for as long as `body` wants more.
+    private func forEachLine(of path: String, _ body: (Substring) -> Bool) {
+        var rest: [UInt8] = []
+        forEachPiece(of: path) { piece in
+            rest += piece
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                let line = Substring(decoding: rest[..<end], as: UTF8.self)
+                rest.removeSubrange(...end)
+                guard body(line) else { return false }
+            }
+            return rest.count < Self.fileBytes
+        }
+    }
+
+    private func forEachPiece(of path: String, _ body: (ArraySlice<UInt8>) -> Bool) {
+        let descriptor = open("\(root)/\(path)", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var buffer = [UInt8](repeating: 0, count: 4 * 1_024)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            guard count > 0, body(buffer[..<count]) else { return }
+        }
     }
 }

@@ -81,10 +81,10 @@ struct InstanceRun: Sendable {
 
     private func configuration(_ facts: Facts) -> SidecarConfiguration {
         var configuration = plan.configuration
-        let port = plan.port
+        let watch = PortWatch(port: plan.port)
         let mayBeExposed = plan.manifest.service.isExposed || isDevelopment
         configuration.objection = {
-            guard let fault = PortFault.whileRunning(port: port, startedBy: facts.child) else { return nil }
+            guard let fault = watch.fault(startedBy: facts.child) else { return nil }
             switch fault {
             case .taken, .foreign: return fault.message
             case .exposed:

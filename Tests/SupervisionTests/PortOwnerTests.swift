@@ -75,11 +75,49 @@ struct PortOwnerTests {
         #expect(PortFault.beforeStart(port: port) == nil)
     }
 
-    private func listen(on address: String) throws -> (descriptor: Int32, port: UInt16) {
+    @Test("a watch sees who listens now, and what was found of sockets that stay")
+    func watch() throws {
+        let (descriptor, port) = try listen(on: "127.0.0.1")
+        let watch = PortWatch(port: port)
+        #expect(watch.fault(startedBy: getpid()) == nil)
+        #expect(watch.fault(startedBy: getpid()) == nil)
+        let foreign = PortFault.whileRunning(port: port, startedBy: 4_194_304)
+        #expect(watch.fault(startedBy: 4_194_304) == foreign)
+        #expect(foreign != nil)
+        close(descriptor)
+        #expect(watch.fault(startedBy: 4_194_304) == nil)
+        let (again, _) = try listen(on: "0.0.0.0", port: port)
+        defer { close(again) }
+        #expect(
+            watch.fault(startedBy: getpid())?.message
+                == "the app also listens on 0.0.0.0:\(port): reachable without mTLS"
+        )
+    }
+
+    @Test("the table is read as far as sockets listen")
+    func listening() throws {
+        try withTemporaryDirectory { directory in
+            #expect(mkdir(directory + "/net", 0o700) == 0)
+            let line = { (port: String, state: String, inode: Int) in
+                "   0: 0100007F:\(port) 00000000:0000 \(state) 00000000:00000000 00:0 00000000  1000 0 \(inode) 1\n"
+            }
+            let text =
+                "  sl  local_address rem_address st\n" + (0..<200).map { line("1B58", "0A", $0) }.joined()
+                + line("1B59", "0A", 900) + line("1B58", "01", 901) + line("1B58", "0A", 902)
+            try writeFile(directory + "/net/tcp", Array(text.utf8))
+            let table = ProcessTable(root: directory)
+            #expect(table.listeningSockets(on: 7_000).map(\.inode) == (0..<200).map(UInt64.init))
+            #expect(table.listeningSockets(on: 7_001).map(\.inode) == [900])
+            #expect(table.listeningSockets(on: 7_002).isEmpty)
+        }
+    }
+
+    private func listen(on address: String, port: UInt16 = 0) throws -> (descriptor: Int32, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw SystemFailure("socket") }
         var place = sockaddr_in()
         place.sin_family = sa_family_t(AF_INET)
+        place.sin_port = port.bigEndian
         inet_pton(AF_INET, address, &place.sin_addr)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &place) { pointer in
