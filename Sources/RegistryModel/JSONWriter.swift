@@ -36,6 +36,19 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: ":"))
     }
 
+    /// Ends a document, so that another one may follow it: JSON Lines.
+    public mutating func endLine() {
+        bytes.append(UInt8(ascii: "\n"))
+    }
+
+    /// A string that is printable ASCII without quotation marks and backslashes, as its maker knows.
+    public mutating func write(unescaped ascii: UnsafeRawBufferPointer) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: ascii)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
     public mutating func write(_ text: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -136,10 +149,10 @@ public struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "Z"))
     }
 
-    /// A comma where one belongs: behind anything but an opening bracket, a colon or another comma.
+    /// A comma where one belongs: behind anything but an opening bracket, a colon, another comma or a line's end.
     private mutating func separate() {
         switch bytes.last {
-        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"), UInt8(ascii: ","): break
+        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"), UInt8(ascii: ","), UInt8(ascii: "\n"): break
         default: bytes.append(UInt8(ascii: ","))
         }
     }
@@ -156,10 +169,12 @@ public struct JSONWriter: Sendable {
     }
 
     private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+        // Nearly all text is clean, and goes over in one piece.
+        guard let first = text.firstIndex(where: Self.isEscaped) else { return bytes.append(contentsOf: text) }
         var clean = 0
-        for index in text.indices {
+        for index in first..<text.count {
             let byte = text[index]
-            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            guard Self.isEscaped(byte) else { continue }
             bytes.append(contentsOf: text[clean..<index])
             clean = index + 1
             bytes.append(UInt8(ascii: "\\"))
@@ -175,6 +190,11 @@ public struct JSONWriter: Sendable {
             }
         }
         bytes.append(contentsOf: text[clean...])
+    }
+
+    @inline(__always)
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
     private func hexDigit(_ value: UInt8) -> UInt8 {

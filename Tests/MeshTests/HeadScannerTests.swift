@@ -159,7 +159,9 @@ struct HeadScannerTests {
             )
         )
         var written = ByteBuffer()
-        written.write(head, path: RequestTarget(path: head.target), adding: AddedFields([("x-hms-timeout-ms", "800")]))
+        var added = AddedFields()
+        added.add("x-hms-timeout-ms", 800)
+        written.write(head, path: RequestTarget(path: head.target), adding: added)
         #expect(
             String(buffer: written)
                 == "GET /a HTTP/1.1\r\nHost: identity-check\r\nX-Hmsx: stays\r\nAccept: */*\r\nContent-Length: 0\r\nx-hms-timeout-ms: 800\r\n\r\n"

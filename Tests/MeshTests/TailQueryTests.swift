@@ -16,7 +16,7 @@ struct TailQueryTests {
         tries: [TryResult] = [.status(200)],
         took: TimeAmount = .milliseconds(10),
         direction: AccessRecord.Direction = .outbound,
-        trace: String = "4bf92f3577b34da6a3ce929d0e0e4736"
+        trace: TraceID = TraceID(high: 0x4bf9_2f35_77b3_4da6, low: 0xa3ce_929d_0e0e_4736)
     ) -> AccessRecord {
         AccessRecord(
             direction: direction,
@@ -50,7 +50,7 @@ struct TailQueryTests {
             took: took,
             body: nil,
             timeout: .seconds(15),
-            trace: trace,
+            traceID: trace,
             span: nil,
             isMutualTLS: true,
             isTLS: true
@@ -103,6 +103,7 @@ struct TailQueryTests {
         #expect(query { $0.slowMicroseconds = 10_000 }.takes(record()))
         #expect(!query { $0.slowMicroseconds = 10_001 }.takes(record()))
         #expect(!query { $0.trace = "0" }.takes(record()))
+        #expect(query { $0.trace = "4bf92f3577b34da6a3ce929d0e0e4736" }.takes(record()))
         #expect(!query { $0.direction = .inbound }.takes(record()))
         #expect(!query { $0.direction = .outbound }.takes(record(direction: .inbound)))
     }
@@ -165,11 +166,11 @@ struct LineSamplerTests {
     private static let begin = NIODeadline.uptimeNanoseconds(10_000_000_000)
 
     /// - Returns: traces that are taken of `count` lines within the second that begins at `second`.
-    private func taken(_ sampler: inout LineSampler, _ count: Int, second: Int64) -> Set<String> {
-        var taken: Set<String> = []
+    private func taken(_ sampler: inout LineSampler, _ count: Int, second: Int64) -> Set<TraceID> {
+        var taken: Set<TraceID> = []
         for index in 0..<count {
             let now = Self.begin + .seconds(second) + .nanoseconds(Int64(index) * 999_000_000 / Int64(count))
-            let trace = "trace-\(second)-\(index)"
+            let trace = TraceID(high: UInt64(second), low: UInt64(index))
             if sampler.takes(trace, now: now) { taken.insert(trace) }
         }
         return taken
@@ -183,7 +184,7 @@ struct LineSamplerTests {
         // From now on it is known to be fast: lines of the whole second, not of its beginning.
         let spread = taken(&sampler, 5_000, second: 2)
         #expect((60...100).contains(spread.count))
-        let late = spread.filter { $0.split(separator: "-").last.flatMap { Int($0) } ?? 0 > 2_500 }
+        let late = spread.filter { $0.low > 2_500 }
         #expect(late.count > 20)
         #expect(taken(&sampler, 50, second: 3).count < 50)
         #expect(taken(&sampler, 50, second: 4).count == 50)
@@ -202,12 +203,13 @@ struct LineSamplerTests {
         var calm = LineSampler(most: 100)
         _ = taken(&busy, 10_000, second: 0)
         _ = taken(&calm, 1_000, second: 0)
-        var ofBusy: Set<String> = []
-        var ofCalm: Set<String> = []
+        var ofBusy: Set<TraceID> = []
+        var ofCalm: Set<TraceID> = []
         for index in 0..<500 {
             let now = Self.begin + .seconds(1)
-            if busy.takes("t\(index)", now: now) { ofBusy.insert("t\(index)") }
-            if calm.takes("t\(index)", now: now) { ofCalm.insert("t\(index)") }
+            let trace = TraceID(high: 0, low: UInt64(index))
+            if busy.takes(trace, now: now) { ofBusy.insert(trace) }
+            if calm.takes(trace, now: now) { ofCalm.insert(trace) }
         }
         #expect(ofBusy.isSubset(of: ofCalm))
         #expect(!ofBusy.isEmpty && ofBusy.count < ofCalm.count)

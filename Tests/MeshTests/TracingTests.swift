@@ -76,8 +76,8 @@ struct TracingTests {
             took: .milliseconds(20),
             body: .milliseconds(1),
             timeout: .seconds(15),
-            trace: Self.trace,
-            span: SpanPlace(own: SpanID(using: &generator), parent: "00f067aa0ba902b7"),
+            traceID: TraceID(high: 0x4bf9_2f35_77b3_4da6, low: 0xa3ce_929d_0e0e_4736),
+            span: SpanPlace(own: SpanID(using: &generator), parent: SpanID(hexadecimal: "00f067aa0ba902b7".utf8)),
             sequence: SequenceNumber(48_148),
             isMutualTLS: true,
             isTLS: true
@@ -161,17 +161,18 @@ struct TracingTests {
         var generator = SeededGenerator(seed: 4)
         let value = "00-\(Self.trace)-00f067aa0ba902b7-01"
         let sampled = TraceContext(head(value), using: &generator, isTraced: true)
-        #expect(sampled.traceID == Self.trace && sampled.parentSpan == "00f067aa0ba902b7" && sampled.isSampled)
+        #expect(sampled.traceID.description == Self.trace)
+        #expect(sampled.parentSpan?.description == "00f067aa0ba902b7" && sampled.isSampled)
         let span = SpanID(using: &generator)
-        #expect(sampled.field(span: span) == "00-\(Self.trace)-\(span)-01")
+        #expect(sampled.field(span: span)?.description == "00-\(Self.trace)-\(span)-01")
         #expect(sampled.field(span: nil) == nil)
         #expect(
             !TraceContext(head("00-\(Self.trace)-00f067aa0ba902b7-00"), using: &generator, isTraced: true).isSampled
         )
         for malformed in ["", "00-\(Self.trace)", "00-\(Self.trace.uppercased())-00f067aa0ba902b7-01"] {
             let own = TraceContext(head(malformed), using: &generator, isTraced: true)
-            #expect(own.traceID != Self.trace && own.parentSpan == nil && own.isSampled)
-            #expect(own.field(span: nil)?.hasSuffix("-00") == true)
+            #expect(own.traceID.description != Self.trace && own.parentSpan == nil && own.isSampled)
+            #expect(own.field(span: nil)?.description.hasSuffix("-00") == true)
         }
     }
 

@@ -53,7 +53,7 @@ struct AccessRecord {
     var body: TimeAmount?
     /// What the call had, until the response's head.
     var timeout: TimeAmount
-    var trace: String
+    var traceID: TraceID
     /// nil where no spans are kept.
     var span: SpanPlace?
     /// Of the routing table; nil on the inbound side, which routes nothing.
@@ -64,9 +64,7 @@ struct AccessRecord {
     var isMutualTLS: Bool
     var isTLS: Bool
 
-    /// One line without its newline.
-    func line() -> [UInt8] {
-        var json = JSONWriter(reservingCapacity: 768)
+    func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("time", time)
         json.member("direction", direction.rawValue)
@@ -87,7 +85,8 @@ struct AccessRecord {
         json.beginArray()
         for record in tries { record.write(to: &json) }
         json.endArray()
-        json.member("trace", trace)
+        json.key("trace")
+        traceID.withDigits { json.write(unescaped: $0) }
         if let sequence { json.member("sequence", sequence.rawValue) }
         if let usable { json.member("usable", usable) }
         if let total { json.member("candidates", total) }
@@ -105,7 +104,6 @@ struct AccessRecord {
         json.member("mtls", isMutualTLS ? "on" : "off")
         if !isMutualTLS, isTLS { json.member("tls", "on") }
         json.endObject()
-        return json.bytes
     }
 }
 

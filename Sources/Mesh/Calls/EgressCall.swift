@@ -17,7 +17,7 @@ struct EgressCall: PassageTerms {
     var isMutualTLS: Bool { false }
 
     /// Others than services get no trace that nobody keeps.
-    var traceField: String? { span.flatMap { trace.field(span: $0) } }
+    var traceField: TraceParent? { span.flatMap { trace.field(span: $0) } }
 
     func added(remaining: TimeAmount) -> AddedFields {
         AddedFields()

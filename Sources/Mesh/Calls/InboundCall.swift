@@ -20,8 +20,8 @@ struct InboundCall: PassageTerms {
 
     func added(remaining: TimeAmount) -> AddedFields {
         var added = AddedFields()
-        if let caller { added.add("x-hms-caller", caller.id.description) }
-        added.add("x-hms-timeout-ms", remaining.timeoutHeader)
+        if let caller { added.add("x-hms-caller", caller.name) }
+        added.add("x-hms-timeout-ms", remaining.timeoutField)
         return added
     }
 

@@ -303,7 +303,7 @@ extension OutboundCall {
             took: now - began,
             body: headAt.map { now - $0 },
             timeout: rules.timeout,
-            trace: trace.traceID,
+            traceID: trace.traceID,
             span: span.map { SpanPlace(own: $0, parent: trace.parentSpan) },
             sequence: plane.table.sequence,
             usable: candidates?.usable,

@@ -145,11 +145,11 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         var added = AddedFields()
         var target = target
         if current.externalURL == nil {
-            added.add("x-hms-timeout-ms", (deadline - now).timeoutHeader)
+            added.add("x-hms-timeout-ms", (deadline - now).timeoutField)
         } else {
             target.authority = externalAuthority(current)
         }
-        if let field = trace.field(span: trySpan) { added.add("traceparent", field) }
+        if let field = trace.field(span: trySpan) { added.add("traceparent", .trace(field)) }
         exchange.send(head: span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in body.parts { exchange.send(body: part) }
         if body.isEnded { exchange.sendEnd(trailers: body.trailers) }
@@ -219,8 +219,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         settle(.answered(status: head.status, grpcStatus: head.block.number(.grpcStatus).map { Int($0) }), now: now)
         tries.append(record(.status(head.status), delivery: nil, message: nil, now: now))
         var added = AddedFields()
-        added.add("x-hms-attempts", String(tries.count))
-        if let current { added.add("x-hms-instance", current.key.description) }
+        added.add("x-hms-attempts", UInt64(tries.count))
+        if let current { added.add("x-hms-instance", current.name) }
         var head = head
         if current?.externalURL != nil { head.block.removeMeshFields() }
         writer.write(head: head, adding: added)

@@ -12,7 +12,7 @@ protocol PassageTerms {
     /// nil where no spans are kept of it.
     var span: SpanID? { get }
     /// Goes on in place of the caller's; nil: as it came.
-    var traceField: String? { get }
+    var traceField: TraceParent? { get }
     var isMutualTLS: Bool { get }
 
     /// - Parameter remaining: of the call's time.
@@ -25,7 +25,7 @@ protocol PassageTerms {
 }
 
 extension PassageTerms {
-    var traceField: String? { trace.field(span: span) }
+    var traceField: TraceParent? { trace.field(span: span) }
 }
 
 /// A request that is passed on once and never twice, streaming both ways: to the application beside this sidecar, or to a
@@ -98,7 +98,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         self.exchange = exchange
         phase = .awaitingHead
         var added = terms.added(remaining: deadline - .now())
-        if let field = terms.traceField { added.add("traceparent", field) }
+        if let field = terms.traceField { added.add("traceparent", .trace(field)) }
         exchange.send(head: terms.span == nil ? head : head.withoutTrace(), path: target, adding: added)
         for part in waiting { exchange.send(body: part) }
         waiting.removeAll()
@@ -238,7 +238,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
                 took: took,
                 body: headAt.map { now - $0 },
                 timeout: timeout,
-                trace: terms.trace.traceID,
+                traceID: terms.trace.traceID,
                 span: terms.span.map { SpanPlace(own: $0, parent: terms.trace.parentSpan) },
                 isMutualTLS: terms.isMutualTLS,
                 isTLS: terms.isMutualTLS
@@ -265,6 +265,7 @@ extension RequestHead {
 extension FieldBlock {
     /// What others say in the mesh's name is not the mesh's word.
     mutating func removeMeshFields() {
+        guard fields.contains(where: { $0.known.isMesh }) else { return }
         fields.removeAll { $0.known.isMesh }
     }
 }

@@ -1,71 +1,85 @@
+import NIOCore
+import RegistryModel
+
 /// The trace that a request belongs to (W3C Trace Context): the caller's, or a new one.
 struct TraceContext {
-    /// 32 hexadecimal digits.
-    let traceID: String
-    /// The caller's span, 16 hexadecimal digits; nil where the trace begins here.
-    let parentSpan: String?
+    let traceID: TraceID
+    /// The caller's span; nil where the trace begins here.
+    let parentSpan: SpanID?
     /// Whether whoever began it wants its spans kept.
     let isSampled: Bool
     /// The whole field, where the caller sent none.
-    private let header: String?
+    private let own: TraceParent?
 
     /// - Parameter isTraced: a trace that begins here is to be kept.
     init(_ head: RequestHead, using generator: inout some RandomNumberGenerator, isTraced: Bool) {
-        if let value = head.block.value(.traceparent), let read = Self.read(value) {
+        if let field = head.block.first(.traceparent),
+            let read = head.block.bytes.withUnsafeReadableBytes({ Self.read($0[field.value.integers]) })
+        {
             (traceID, parentSpan, isSampled) = read
-            header = nil
+            own = nil
             return
         }
-        var digits: [UInt8] = []
-        digits.reserveCapacity(55)
-        digits.append(contentsOf: "00-".utf8)
-        Self.append(generator.next(), to: &digits)
-        Self.append(generator.next() | 1, to: &digits)
-        digits.append(UInt8(ascii: "-"))
-        Self.append(generator.next() | 1, to: &digits)
-        digits.append(contentsOf: "-00".utf8)
-        traceID = String(decoding: digits[3..<35], as: UTF8.self)
+        traceID = TraceID(using: &generator)
         parentSpan = nil
         isSampled = isTraced
-        header = String(decoding: digits, as: UTF8.self)
+        own = TraceParent(trace: traceID, span: SpanID(using: &generator), isSampled: false)
     }
 
     /// What goes on in place of what came; nil: what came.
     ///
     /// - Parameter span: the one that what follows is part of; nil where none is kept.
-    func field(span: SpanID?) -> String? {
-        guard let span else { return header }
-        return "00-\(traceID)-\(span)-01"
+    func field(span: SpanID?) -> TraceParent? {
+        guard let span else { return own }
+        return TraceParent(trace: traceID, span: span, isSampled: true)
     }
 
     /// `version-traceid-parentid-flags`
-    private static func read(_ value: String) -> (String, String?, Bool)? {
-        let bytes = Array(value.utf8)
-        guard bytes.count >= 55, bytes[2] == UInt8(ascii: "-"), bytes[35] == UInt8(ascii: "-"),
-            bytes[52] == UInt8(ascii: "-"), let id = identifier(bytes[3..<35])
+    private static func read(_ field: Slice<UnsafeRawBufferPointer>) -> (TraceID, SpanID?, Bool)? {
+        let bytes = UnsafeRawBufferPointer(rebasing: field)
+        let dash = UInt8(ascii: "-")
+        guard bytes.count >= 55, bytes[2] == dash, bytes[35] == dash, bytes[52] == dash,
+            let id = TraceID(hexadecimal: bytes[3..<35])
         else { return nil }
         // The low bit of the flags' second digit (W3C Trace Context §3.2.2.5).
-        let flags = UInt8(String(decoding: bytes[53..<55], as: UTF8.self), radix: 16) ?? 0
-        return (id, identifier(bytes[36..<52]), flags & 1 == 1)
-    }
-
-    /// Lower-case hexadecimal digits that are not all zeros.
-    private static func identifier(_ bytes: ArraySlice<UInt8>) -> String? {
-        guard bytes.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 || $0 >= 0x61 && $0 <= 0x66 }),
-            bytes.contains(where: { $0 != 0x30 })
-        else { return nil }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    fileprivate static func append(_ word: UInt64, to digits: inout [UInt8]) {
-        for shift in stride(from: 60, through: 0, by: -4) {
-            let nibble = UInt8(truncatingIfNeeded: word >> shift) & 0xf
-            digits.append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10)
-        }
+        let flags = Hexadecimal.word(bytes[53..<55]) ?? 0
+        return (id, SpanID(hexadecimal: bytes[36..<52]), flags & 1 == 1)
     }
 }
 
-/// A span of ours: of a call, of a try, or of what came in.
+/// A trace's number, which is never 0.
+struct TraceID: Sendable, Hashable, CustomStringConvertible {
+    let high: UInt64
+    let low: UInt64
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    init(using generator: inout some RandomNumberGenerator) {
+        self.init(high: generator.next(), low: generator.next() | 1)
+    }
+
+    /// From 32 lower-case hexadecimal digits that are not all zeros.
+    init?(hexadecimal digits: some Collection<UInt8>) {
+        guard digits.count == 32, let high = Hexadecimal.word(digits.prefix(16)),
+            let low = Hexadecimal.word(digits.suffix(16)), high | low != 0
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
+    /// 32 hexadecimal digits.
+    var description: String {
+        withDigits { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func withDigits<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        withUnsafeBytes(of: (Hexadecimal.digits(high), Hexadecimal.digits(low)), body)
+    }
+}
+
+/// A span: a call of ours, a try, what came in; or the caller's. Never 0.
 struct SpanID: Sendable, Equatable, CustomStringConvertible {
     private let value: UInt64
 
@@ -73,17 +87,68 @@ struct SpanID: Sendable, Equatable, CustomStringConvertible {
         value = generator.next() | 1
     }
 
+    /// From 16 lower-case hexadecimal digits that are not all zeros.
+    init?(hexadecimal digits: some Collection<UInt8>) {
+        guard digits.count == 16, let value = Hexadecimal.word(digits), value != 0 else { return nil }
+        self.value = value
+    }
+
     /// 16 hexadecimal digits.
     var description: String {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(16)
-        TraceContext.append(value, to: &digits)
-        return String(decoding: digits, as: UTF8.self)
+        withDigits { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func withDigits<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        withUnsafeBytes(of: Hexadecimal.digits(value), body)
     }
 }
 
 /// Where a request's span stands in its trace.
 struct SpanPlace: Sendable {
     var own: SpanID
-    var parent: String?
+    var parent: SpanID?
+}
+
+/// The field `traceparent` as it goes on.
+struct TraceParent: Sendable, Equatable, CustomStringConvertible {
+    let trace: TraceID
+    let span: SpanID
+    let isSampled: Bool
+
+    var description: String {
+        "00-\(trace)-\(span)-\(isSampled ? "01" : "00")"
+    }
+
+    func write(to buffer: inout ByteBuffer) {
+        buffer.writeStaticString("00-")
+        trace.withDigits { _ = buffer.writeBytes($0) }
+        buffer.writeStaticString("-")
+        span.withDigits { _ = buffer.writeBytes($0) }
+        buffer.writeStaticString(isSampled ? "-01" : "-00")
+    }
+}
+
+private enum Hexadecimal {
+    /// Its 16 digits, the highest first.
+    static func digits(_ word: UInt64) -> SIMD16<UInt8> {
+        var digits = SIMD16<UInt8>()
+        for index in 0..<16 {
+            let nibble = UInt8(truncatingIfNeeded: word >> (60 - 4 * index)) & 0xf
+            digits[index] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+        }
+        return digits
+    }
+
+    /// Of up to 16 lower-case digits; nil where there is anything else.
+    static func word(_ digits: some Collection<UInt8>) -> UInt64? {
+        var word: UInt64 = 0
+        for byte in digits {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): word = word << 4 | UInt64(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): word = word << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+            default: return nil
+            }
+        }
+        return word
+    }
 }

@@ -7,6 +7,8 @@ import X509
 /// Who is at the other end of a connection.
 struct Peer {
     let id: SPIFFEID
+    /// The id's: calls tell it, each of them.
+    let name: String
     let leaf: Certificate
 }
 
@@ -37,7 +39,7 @@ final class PeerCertificates {
             denyList: credentials.denyList,
             allow: allow
         )
-        return Peer(id: id, leaf: leaf)
+        return Peer(id: id, name: id.description, leaf: leaf)
     }
 
     private func read(_ certificate: NIOSSLCertificate) -> Certificate? {

@@ -13,8 +13,8 @@ extension TimeAmount {
     }
 
     /// Whole milliseconds, rounded down: the next hop must not have more time than there is.
-    var timeoutHeader: String {
-        String(max(1, nanoseconds / 1_000_000))
+    var timeoutField: UInt64 {
+        UInt64(max(1, nanoseconds / 1_000_000))
     }
 
     /// From `grpc-timeout`: 1 to 8 digits and a unit of `HMSmun`; nil where it is anything else.

@@ -4,6 +4,8 @@ import RegistryModel
 /// One instance as callers see it.
 struct RoutedInstance: Sendable, Equatable {
     let key: InstanceKey
+    /// The key's: calls tell it, each of them.
+    let name: String
     let handle: InstanceHandle
     let endpoint: Endpoint
     var health: Health
@@ -22,6 +24,7 @@ struct RoutedInstance: Sendable, Equatable {
     init(_ registered: RegisteredInstance) {
         let instance = registered.instance
         key = instance.key
+        name = instance.key.description
         handle = registered.handle
         endpoint = instance.endpoint
         health = registered.health

@@ -58,7 +58,9 @@ extension ByteBuffer {
         if readableBytes > 0 {
             writeBuffer(&bytes)
         } else if bytes.readableBytes <= Self.copied {
-            self = ByteBuffer(bytes: bytes.readableBytesView)
+            // Nobody holds what was read before in nearly every case: then the storage is used again.
+            clear(minimumCapacity: bytes.readableBytes)
+            writeBuffer(&bytes)
         } else {
             self = bytes
         }

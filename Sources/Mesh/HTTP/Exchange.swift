@@ -86,13 +86,34 @@ struct RequestTarget {
 
 /// Fields that the mesh adds to a head that it passes on. Names are lower-case.
 struct AddedFields {
-    private(set) var fields: [(name: StaticString, value: String)] = []
+    /// Numbers and traces are written into a head as they are, with no string made of them.
+    enum Value: CustomStringConvertible {
+        case text(String)
+        case number(UInt64)
+        case trace(TraceParent)
 
-    init(_ fields: [(name: StaticString, value: String)] = []) {
-        self.fields = fields
+        var description: String {
+            switch self {
+            case .text(let text): text
+            case .number(let number): String(number)
+            case .trace(let trace): trace.description
+            }
+        }
     }
 
+    private(set) var fields: [(name: StaticString, value: Value)] = []
+
     mutating func add(_ name: StaticString, _ value: String) {
+        add(name, .text(value))
+    }
+
+    mutating func add(_ name: StaticString, _ value: UInt64) {
+        add(name, .number(value))
+    }
+
+    mutating func add(_ name: StaticString, _ value: Value) {
+        // Seldom more: one allocation instead of two or three.
+        if fields.isEmpty { fields.reserveCapacity(4) }
         fields.append((name, value))
     }
 }

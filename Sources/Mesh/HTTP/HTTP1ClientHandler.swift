@@ -36,6 +36,7 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     private var sawResponseByte = false
 
     private var gate = ReadGate()
+    private(set) var canTakeMore = false
     /// TLS ended with a fatal alert: the peer did not take us, and no byte of the request either.
     private var alert: (any Error)?
     /// Bytes of an unwanted answer that may still come.
@@ -71,10 +72,12 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        canTakeMore = context.channel.isWritable
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        canTakeMore = false
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -98,7 +101,8 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { sink?.upstreamCanTakeMore() }
+        canTakeMore = context.channel.isWritable
+        if canTakeMore { sink?.upstreamCanTakeMore() }
         context.fireChannelWritabilityChanged()
     }
 
@@ -223,10 +227,6 @@ final class HTTP1ClientHandler: ChannelInboundHandler, ChannelOutboundHandler, U
     }
 
     // MARK: The request
-
-    var canTakeMore: Bool {
-        context?.channel.isWritable ?? false
-    }
 
     func send(head: RequestHead, path: RequestTarget, adding fields: AddedFields) {
         requestFraming = head.framing

@@ -43,6 +43,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     private var keepsAlive = true
 
     private var gate = ReadGate()
+    private(set) var canTakeMore = false
 
     /// When it began to wait for a head, or last got a byte of one.
     private(set) var waitingSince = NIODeadline.now()
@@ -112,10 +113,12 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        canTakeMore = context.channel.isWritable
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        canTakeMore = false
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -133,7 +136,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { sink?.callerCanTakeMore() }
+        canTakeMore = context.channel.isWritable
+        if canTakeMore { sink?.callerCanTakeMore() }
         context.fireChannelWritabilityChanged()
     }
 
@@ -255,10 +259,6 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     }
 
     // MARK: Responses
-
-    var canTakeMore: Bool {
-        context?.channel.isWritable ?? false
-    }
 
     func write(informational head: ResponseHead) {
         guard !answersHTTP10 else { return }

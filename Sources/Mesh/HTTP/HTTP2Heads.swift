@@ -64,7 +64,7 @@ extension RequestHead {
         if let te = block.first(.te), block.hasPrefix(te.value, "trailers") {
             headers.add(name: "te", value: "trailers")
         }
-        for field in added.fields { headers.add(name: "\(field.name)", value: field.value) }
+        for field in added.fields { headers.add(name: "\(field.name)", value: field.value.description) }
         return headers
     }
 }
@@ -89,7 +89,7 @@ extension ResponseHead {
         headers.reserveCapacity(block.fields.count + added.fields.count + 1)
         headers.add(name: ":status", value: String(status))
         headers.add(block) { !$0.isHopByHop && (keepsMesh || !$0.isMesh) }
-        for field in added.fields { headers.add(name: "\(field.name)", value: field.value) }
+        for field in added.fields { headers.add(name: "\(field.name)", value: field.value.description) }
         return headers
     }
 }

@@ -156,7 +156,7 @@ private struct HeadLines {
         guard let space = bytes[line].firstIndex(of: 0x20), space > line.lowerBound else {
             throw BadMessage(reason: "no request line")
         }
-        for index in line.lowerBound..<space where !tokenBytes[Int(bytes[index])] {
+        for index in line.lowerBound..<space where !isTokenByte(bytes[index]) {
             throw BadMessage(reason: "a method with a byte that none has")
         }
         let targetStart = space + 1
@@ -215,7 +215,7 @@ private struct HeadLines {
     @inline(__always)
     private mutating func readField(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>) throws(BadMessage) {
         var colon = line.lowerBound
-        while colon < line.upperBound, tokenBytes[Int(bytes[colon])] { colon += 1 }
+        while colon < line.upperBound, isTokenByte(bytes[colon]) { colon += 1 }
         guard colon < line.upperBound, bytes[colon] == UInt8(ascii: ":"), colon > line.lowerBound else {
             throw BadMessage(
                 reason: bytes[line.lowerBound] == 0x20 || bytes[line.lowerBound] == 0x09
@@ -263,14 +263,20 @@ private struct HeadLines {
     }
 
     private mutating func noteConnection(_ value: Slice<UnsafeRawBufferPointer>) {
-        for option in options(UnsafeRawBufferPointer(rebasing: value)) {
-            switch option.count {
-            case 5 where option.isName("close"): closes = true
-            case 10 where option.isName("keep-alive"): asksKeepAlive = true
-            case 7 where option.isName("upgrade"): namesUpgrade = true
-            default: hasForeignOptions = true
-            }
+        let value = UnsafeRawBufferPointer(rebasing: value)
+        guard !noteConnectionOption(value) else { return }
+        for option in options(value) where !noteConnectionOption(option) { hasForeignOptions = true }
+    }
+
+    /// - Returns: whether it is one that means something here.
+    private mutating func noteConnectionOption(_ option: UnsafeRawBufferPointer) -> Bool {
+        switch option.count {
+        case 5 where option.isName("close"): closes = true
+        case 10 where option.isName("keep-alive"): asksKeepAlive = true
+        case 7 where option.isName("upgrade"): namesUpgrade = true
+        default: return false
         }
+        return true
     }
 
     /// Marks the fields that `Connection` names: they end here. Framing and routing are beyond its reach.
@@ -330,12 +336,12 @@ private func unsafe<R>(
     return try result.get()
 }
 
-/// `tchar` of RFC 9110 §5.6.2.
-private let tokenBytes: [Bool] = (0..<256).map { byte in
-    switch UInt8(byte) {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    default: "!#$%&'*+-.^_`|~".utf8.contains(UInt8(byte))
+/// `tchar` of RFC 9110 §5.6.2: letters, digits and `!#$%&'*+-.^_`|~`, a bit for each of the 128.
+@inline(__always)
+private func isTokenByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0..<64: 0x03ff_6cfa_0000_0000 as UInt64 >> UInt64(byte) & 1 == 1
+    case 64..<128: 0x57ff_ffff_c7ff_fffe as UInt64 >> UInt64(byte - 64) & 1 == 1
+    default: false
     }
 }

@@ -88,7 +88,11 @@ extension ByteBuffer {
         for field in added.fields {
             writeStaticString(field.name)
             writeStaticString(": ")
-            writeString(field.value)
+            switch field.value {
+            case .text(let text): writeString(text)
+            case .number(let number): writeDecimal(number)
+            case .trace(let trace): trace.write(to: &self)
+            }
             writeStaticString("\r\n")
         }
     }

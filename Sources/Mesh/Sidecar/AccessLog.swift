@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import RegistryModel
 import Synchronization
 
 /// The access log of a sidecar: one JSON line a request, written by a thread of its own to a file of mode 0600 that is
@@ -75,19 +76,19 @@ final class AccessLog: Sendable {
         try? await thread.shutdownGracefully()
     }
 
-    private func take(_ lines: ByteBuffer, count: Int) {
+    private func take(_ lines: [UInt8], count: Int) {
         let isTaken = state.withLock { state in
-            let isTaken = state.waiting + lines.readableBytes <= Self.backlog
-            if isTaken { state.waiting += lines.readableBytes } else { state.lost += UInt64(count) }
+            let isTaken = state.waiting + lines.count <= Self.backlog
+            if isTaken { state.waiting += lines.count } else { state.lost += UInt64(count) }
             return isTaken
         }
         guard isTaken else { return }
         thread.submit { [self] _ in write(lines) }
     }
 
-    private func write(_ lines: ByteBuffer) {
+    private func write(_ lines: [UInt8]) {
         state.withLock { state in
-            state.waiting -= lines.readableBytes
+            state.waiting -= lines.count
             if state.size >= Self.rotation, state.descriptor >= 0 {
                 Glibc.close(state.descriptor)
                 state.descriptor = -1
@@ -98,8 +99,8 @@ final class AccessLog: Sendable {
                 let end = state.descriptor < 0 ? 0 : lseek(state.descriptor, 0, SEEK_END)
                 state.size = max(0, Int(end))
             }
-            let written = lines.withUnsafeReadableBytes { Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
-            if written < lines.readableBytes { state.lost += 1 }
+            let written = lines.withUnsafeBytes { Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
+            if written < lines.count { state.lost += 1 }
             state.size += max(0, written)
         }
     }
@@ -108,7 +109,8 @@ final class AccessLog: Sendable {
     final class Writer {
         private let log: AccessLog
         private let loop: any EventLoop
-        private var pending = ByteBuffer()
+        /// Whole lines.
+        private var pending = JSONWriter(reservingCapacity: AccessLog.gatheredBytes / 4)
         private var count = 0
         private var isScheduled = false
         private var gatherings: [Int: TailGathering] = [:]
@@ -120,12 +122,12 @@ final class AccessLog: Sendable {
         }
 
         func append(_ record: AccessRecord) {
-            let line = record.line()
-            pending.writeBytes(line)
-            pending.writeInteger(UInt8(ascii: "\n"))
+            let start = pending.bytes.count
+            record.write(to: &pending)
+            pending.endLine()
             count += 1
-            offer(record, line)
-            if pending.readableBytes >= AccessLog.gatheredBytes {
+            offer(record, from: start)
+            if pending.bytes.count >= AccessLog.gatheredBytes {
                 flush()
             } else if !isScheduled {
                 isScheduled = true
@@ -136,12 +138,13 @@ final class AccessLog: Sendable {
             }
         }
 
-        private func offer(_ record: AccessRecord, _ line: [UInt8]) {
+        /// - Parameter start: of its line.
+        private func offer(_ record: AccessRecord, from start: Int) {
             let version = log.tailsVersion.load(ordering: .relaxed)
             if version != tailsVersion { takeTails(version) }
             guard !gatherings.isEmpty else { return }
             let now = NIODeadline.now()
-            for number in gatherings.keys { gatherings[number]?.offer(record, line, now: now) }
+            for number in gatherings.keys { gatherings[number]?.offer(record, pending.bytes[start...], now: now) }
         }
 
         private func takeTails(_ version: Int) {
@@ -153,8 +156,8 @@ final class AccessLog: Sendable {
 
         func flush() {
             guard count > 0 else { return }
-            log.take(pending, count: count)
-            pending = ByteBuffer()
+            log.take(pending.bytes, count: count)
+            pending = JSONWriter(reservingCapacity: AccessLog.gatheredBytes / 4)
             count = 0
             for number in gatherings.keys { gatherings[number]?.flush() }
         }

@@ -19,14 +19,13 @@ struct TailGathering {
         sampler = LineSampler(most: tail.query.linesPerSecond)
     }
 
-    mutating func offer(_ record: AccessRecord, _ line: [UInt8], now: NIODeadline) {
+    mutating func offer(_ record: AccessRecord, _ line: ArraySlice<UInt8>, now: NIODeadline) {
         guard tail.query.takes(record) else { return }
-        guard sampler.takes(record.trace, now: now) else {
+        guard sampler.takes(record.traceID, now: now) else {
             skipped += 1
             return
         }
         pending.writeBytes(line)
-        pending.writeInteger(UInt8(ascii: "\n"))
     }
 
     mutating func flush() {

@@ -16,7 +16,7 @@ struct LineSampler {
         self.most = most
     }
 
-    mutating func takes(_ trace: String, now: NIODeadline) -> Bool {
+    mutating func takes(_ trace: TraceID, now: NIODeadline) -> Bool {
         if now >= windowEnd { begin(now) }
         seen += 1
         guard taken < most, threshold == .max || Self.hash(trace) <= threshold else { return false }
@@ -34,10 +34,9 @@ struct LineSampler {
         taken = 0
     }
 
-    /// FNV-1a, finished as SplitMix64 does: callers' own trace ids may be anything but random.
-    private static func hash(_ trace: String) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in trace.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    /// Mixed as SplitMix64 does: callers' own trace ids may be anything but random.
+    private static func hash(_ trace: TraceID) -> UInt64 {
+        var hash = trace.high &* 0x9e37_79b9_7f4a_7c15 ^ trace.low
         hash = (hash ^ (hash >> 30)) &* 0xbf58_476d_1ce4_e5b9
         hash = (hash ^ (hash >> 27)) &* 0x94d0_49bb_1331_11eb
         return hash ^ (hash >> 31)

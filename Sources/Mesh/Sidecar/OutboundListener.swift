@@ -207,7 +207,7 @@ struct OutboundResolver: Sendable {
                 took: .now() - now,
                 body: nil,
                 timeout: .zero,
-                trace: trace.traceID,
+                traceID: trace.traceID,
                 span: span.map { SpanPlace(own: $0, parent: trace.parentSpan) },
                 isMutualTLS: false,
                 isTLS: false

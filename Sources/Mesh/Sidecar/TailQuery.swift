@@ -128,6 +128,7 @@ public protocol TailSubject {
 extension AccessRecord: TailSubject {
     var isOutbound: Bool { direction == .outbound }
     var tookMicroseconds: Int64 { took.microseconds }
+    var trace: String { traceID.description }
 
     func hasTry(_ isIt: (Int?, String?) -> Bool) -> Bool {
         tries.contains { record in

@@ -67,7 +67,7 @@ struct SpanBatch: Sendable {
         span(
             record,
             id: place.own.description,
-            parent: place.parent,
+            parent: place.parent?.description,
             name: isCall ? "\(method) \(record.to)" : method,
             kind: record.direction == .inbound ? .server : isCall ? .internal : .client,
             from: record.time.rawValue,
