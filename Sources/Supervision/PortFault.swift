@@ -22,11 +22,14 @@ public enum PortFault: Sendable, Equatable {
         startedBy ancestor: Int32?,
         in proc: ProcessTable = ProcessTable()
     ) -> PortFault? {
-        whileRunning(PortOwner.of(port: port, in: proc), port: port, startedBy: ancestor, in: proc)
+        let sockets = proc.listeningSockets(on: port)
+        let owners = ancestor == nil ? [] : PortOwner.of(sockets, in: proc)
+        return whileRunning(sockets, of: owners, port: port, startedBy: ancestor, in: proc)
     }
 
     static func whileRunning(
-        _ owners: [PortOwner],
+        _ sockets: [ListeningSocket],
+        of owners: [PortOwner],
         port: UInt16,
         startedBy ancestor: Int32?,
         in proc: ProcessTable
@@ -36,7 +39,7 @@ public enum PortFault: Sendable, Equatable {
         {
             return .foreign(port: port, owner: foreign)
         }
-        let exposed = owners.flatMap(\.addresses).filter { !$0.isLoopback }
+        let exposed = sockets.map(\.address).filter { !$0.isLoopback }
         return exposed.isEmpty ? nil : .exposed(port: port, addresses: exposed)
     }
 

@@ -23,8 +23,8 @@ public final class PortWatch: Sendable {
         let sockets = proc.listeningSockets(on: port)
         return last.withLock { last in
             if let last, last.sockets == sockets, last.ancestor == ancestor { return last.fault }
-            let owners = PortOwner.of(sockets, in: proc)
-            let fault = PortFault.whileRunning(owners, port: port, startedBy: ancestor, in: proc)
+            let owners = ancestor == nil ? [] : PortOwner.of(sockets, in: proc)
+            let fault = PortFault.whileRunning(sockets, of: owners, port: port, startedBy: ancestor, in: proc)
             // A process that was just starting may have been passed over: one looks again.
             let isComplete = owners.allSatisfy { $0.pid != nil }
             last = isComplete ? Finding(sockets: sockets, ancestor: ancestor, fault: fault) : nil

@@ -129,14 +129,19 @@ struct TraceParent: Sendable, Equatable, CustomStringConvertible {
 }
 
 private enum Hexadecimal {
-    /// Its 16 digits, the highest first.
-    static func digits(_ word: UInt64) -> SIMD16<UInt8> {
-        var digits = SIMD16<UInt8>()
-        for index in 0..<16 {
-            let nibble = UInt8(truncatingIfNeeded: word >> (60 - 4 * index)) & 0xf
-            digits[index] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-        }
-        return digits
+    /// Its 16 digits, the highest first, as they lie in memory.
+    static func digits(_ word: UInt64) -> (UInt64, UInt64) {
+        (digits(UInt32(truncatingIfNeeded: word >> 32)), digits(UInt32(truncatingIfNeeded: word)))
+    }
+
+    /// Eight digits at once: a nibble to each byte, and to each byte what makes it a letter or a figure.
+    private static func digits(_ half: UInt32) -> UInt64 {
+        var bytes = UInt64(half)
+        bytes = (bytes << 32 | bytes >> 16) & 0x0000_ffff_0000_ffff
+        bytes = (bytes << 16 | bytes >> 8) & 0x00ff_00ff_00ff_00ff
+        bytes = (bytes << 8 | bytes >> 4) & 0x0f0f_0f0f_0f0f_0f0f
+        let letters = (bytes &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return (bytes &+ 0x3030_3030_3030_3030 &+ letters &* 0x27).littleEndian
     }
 
     /// Of up to 16 lower-case digits; nil where there is anything else.
