@@ -63,6 +63,14 @@ public struct RegistryAddress: Hashable, Sendable, CustomStringConvertible {
         if case .tls = place { true } else { false }
     }
 
+    /// A socket, or a door on loopback.
+    public var isOnThisMachine: Bool {
+        switch place {
+        case .socket: true
+        case .tcp(let host, _), .tls(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        }
+    }
+
     /// `host:port`, or the socket's path: by which an identity is kept.
     public var authority: String {
         switch place {

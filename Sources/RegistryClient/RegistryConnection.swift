@@ -30,6 +30,9 @@ public struct RegistryConnection: Sendable {
     private let channel: any Channel
     private let timeout: Duration
 
+    /// The address of this machine that the registry sees, but for what translates between them; nil over a socket.
+    public var localHost: String? { channel.localAddress?.ipAddress }
+
     /// Connects for the time of `body`.
     ///
     /// - Parameter credentials: for a TLS door, and only for one.

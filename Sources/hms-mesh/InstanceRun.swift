@@ -196,7 +196,7 @@ struct InstanceRun: Sendable {
                 identity: "spiffe://\(sidecar.trustDomain)/svc/\(plan.manifest.service.name)",
                 renewsIn: sidecar.renewsIn,
                 outbound: sidecar.outboundAddress,
-                inbound: "\(plan.configuration.inboundHost):\(sidecar.inboundPort ?? 0)",
+                inbound: sidecar.inboundAddress ?? "-",
                 usesMutualTLS: plan.manifest.mesh.usesMutualTLS,
                 service: plan.manifest.service.name
             )

@@ -29,7 +29,12 @@ struct LaunchOptions: ParsableArguments {
     )
     var outbound: String?
 
-    @Option(help: ArgumentHelp("What others dial: HOST or HOST:PORT.", valueName: "host[:port]"))
+    @Option(
+        help: ArgumentHelp(
+            "What others dial: HOST or HOST:PORT. By default loopback with a registry on this machine, else the address that the registry is reached from.",
+            valueName: "host[:port]"
+        )
+    )
     var advertise: String?
 
     @Option(help: ArgumentHelp("Serve metrics and health here.", valueName: "host:port"))

@@ -123,7 +123,6 @@ struct LaunchPlan: Sendable {
             let place = HostAndPort(text)
             configuration.advertisedHost = place?.host ?? text
             if let place { configuration.inboundPort = place.port }
-            configuration.inboundHost = "0.0.0.0"
         }
         if let text = options.adminListen {
             guard let place = HostAndPort(text) else {

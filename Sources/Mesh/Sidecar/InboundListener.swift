@@ -9,11 +9,14 @@ import RegistryModel
 struct InboundListener: Sendable {
     private let channel: any Channel
     let port: Int
+    /// `127.0.0.1:17001`, `[::]:17001`
+    let address: String
 
     /// - Parameters:
+    ///   - hosts: the first that this machine has.
     ///   - ports: tried in turn until one is free.
     /// - Throws: where none of them can be had.
-    static func start(host: String, ports: [Int], loops: SidecarLoops) async throws -> InboundListener {
+    static func start(hosts: [String], ports: [Int], loops: SidecarLoops) async throws -> InboundListener {
         let bootstrap = ServerBootstrap(group: loops.group)
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -31,11 +34,15 @@ struct InboundListener: Sendable {
             }
         var last: any Error = ChannelError.unknownLocalAddress
         for port in ports {
-            do {
-                let channel = try await bootstrap.bind(host: host, port: port).get()
-                return InboundListener(channel: channel, port: channel.localAddress?.port ?? port)
-            } catch {
-                last = error
+            for host in hosts {
+                do {
+                    let channel = try await bootstrap.bind(host: host, port: port).get()
+                    let bound = channel.localAddress?.port ?? port
+                    let address = host.contains(":") ? "[\(host)]:\(bound)" : "\(host):\(bound)"
+                    return InboundListener(channel: channel, port: bound, address: address)
+                } catch {
+                    last = error
+                }
             }
         }
         throw last

@@ -12,6 +12,7 @@ actor Registrar {
     private let tell: @Sendable (SidecarEvent) -> Void
     private let clock: @Sendable (ClockOffset) -> Void
     private var instance: Instance
+    private let advertised: AdvertisedAddress
     private var health = Health.starting
     private var detail = ""
     private var isDraining = false
@@ -30,11 +31,13 @@ actor Registrar {
     init(
         registry: RegistryAccess,
         instance: Instance,
+        at advertised: AdvertisedAddress,
         tell: @escaping @Sendable (SidecarEvent) -> Void,
         clock: @escaping @Sendable (ClockOffset) -> Void
     ) {
         self.registry = registry
         self.instance = instance
+        self.advertised = advertised
         self.tell = tell
         self.clock = clock
         (nudges, nudge) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -123,6 +126,7 @@ actor Registrar {
     }
 
     private func serve(_ connection: RegistryConnection) async throws {
+        try locate(connection)
         for await _ in nudges {
             if isDraining { continue }
             if isOutdated { return }
@@ -135,6 +139,18 @@ actor Registrar {
             case .superseded: throw Superseded()
             }
         }
+    }
+
+    /// A machine that has moved is registered where it is now.
+    private func locate(_ connection: RegistryConnection) throws {
+        let before = instance
+        do {
+            try advertised.apply(to: &instance, localHost: connection.localHost)
+        } catch {
+            refused("\(error.message); --advertise HOST says where callers reach it")
+            throw error
+        }
+        if instance != before { isStale = true }
     }
 
     /// Learns from it how wrong this machine's clock is.

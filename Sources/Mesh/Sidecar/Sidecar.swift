@@ -35,8 +35,8 @@ public final class Sidecar: Sendable {
 
     /// `host:port` or `unix:PATH`: what the application gets as `HMS_MESH_ADDR`.
     public var outboundAddress: String { outbound.address }
-    /// Where other sidecars call; nil for a sidecar that only calls.
-    public var inboundPort: Int? { inbound?.port }
+    /// Where other sidecars call, `127.0.0.1:17001`, `[::]:17001`; nil for a sidecar that only calls.
+    public var inboundAddress: String? { inbound?.address }
     public let adminSocket: String
     public let trustDomain: TrustDomain
     /// From the start on.
@@ -97,7 +97,7 @@ public final class Sidecar: Sendable {
             log: log,
             spans: spans,
             outbound: outbound.address,
-            inbound: inbound.map { "\(configuration.inboundHost):\($0.port)" } ?? "-"
+            inbound: inbound?.address ?? "-"
         )
         let socket =
             configuration.runDirectory + "/sidecar-\(configuration.service)-\(configuration.instance.fileName).sock"
@@ -122,7 +122,8 @@ public final class Sidecar: Sendable {
         let registrar = try inbound.map { inbound in
             Registrar(
                 registry: registry,
-                instance: try configuration.registration(svid, inboundPort: inbound.port, metricsPort: metricsPort),
+                instance: try configuration.registration(svid, inboundPort: inbound.port),
+                at: configuration.advertised(metricsPort: metricsPort),
                 tell: tell,
                 clock: { offset in loops.onEach { $0.data.connector.clockOffset = offset } }
             )

@@ -107,22 +107,17 @@ extension SidecarConfiguration.Outbound {
 extension SidecarConfiguration {
     /// What the registry gets of this instance.
     ///
-    /// - Parameter metricsPort: where scrapers are answered; nil: nowhere.
-    func registration(_ svid: X509SVID, inboundPort: Int, metricsPort: Int?) throws -> Instance {
+    /// Without an address where that shows only in the connection to the registry: see ``AdvertisedAddress``.
+    func registration(_ svid: X509SVID, inboundPort: Int) throws -> Instance {
         var instance = Instance(
             key: InstanceKey(service: service, id: self.instance),
-            endpoint: try Endpoint(host: advertisedHost ?? inboundHost, port: UInt16(clamping: inboundPort))
+            endpoint: try Endpoint(host: fixedHost ?? Self.loopback, port: UInt16(clamping: inboundPort))
         )
         instance.appPort = applicationPort
         instance.version = version
         instance.zone = zone
         instance.tags = tags
         instance.metadata = metadata
-        if let metricsPort, let host = metricsHost, !metadata.contains(where: { $0.key == Instance.metricsKey }) {
-            let entry = MetadataEntry(key: Instance.metricsKey, value: "\(host):\(metricsPort)")
-            let index = metadata.firstIndex { $0.key > entry.key } ?? metadata.endIndex
-            instance.metadata.insert(entry, at: index)
-        }
         instance.weight = weight
         instance.applicationProtocol = applicationSpeaksHTTP2 ? "h2c" : "http1"
         instance.repeatable = repeatable
@@ -131,12 +126,27 @@ extension SidecarConfiguration {
         return instance
     }
 
-    /// As others reach it: a listener on all addresses is at the one that is advertised.
-    private var metricsHost: String? {
-        guard let host = adminListen?.host else { return nil }
-        let isWildcard = host == "0.0.0.0" || host == "::" || host == "[::]"
-        let known = isWildcard ? advertisedHost ?? inboundHost : host
-        return known.contains(":") && !known.hasPrefix("[") ? "[\(known)]" : known
+    private static let loopback = "127.0.0.1"
+
+    /// Where the inbound side listens: tried in turn, a machine may have no IPv6.
+    var inboundHosts: [String] {
+        if let inboundHost { return [inboundHost] }
+        return registry.isOnThisMachine && advertisedHost == nil ? [Self.loopback] : ["::", "0.0.0.0"]
+    }
+
+    /// What is registered, where that does not depend on how the registry is reached.
+    var fixedHost: String? {
+        if let advertisedHost { return advertisedHost }
+        guard let inboundHost else { return registry.isOnThisMachine ? Self.loopback : nil }
+        return AdvertisedAddress.isWildcard(inboundHost) ? nil : inboundHost
+    }
+
+    /// - Parameter metricsPort: where scrapers are answered; nil: nowhere.
+    func advertised(metricsPort: Int?) -> AdvertisedAddress {
+        // What hms.yml says of it is not the sidecar's to change.
+        let isTold = metadata.contains { $0.key == Instance.metricsKey }
+        let metrics = isTold ? nil : metricsPort.flatMap { port in adminListen.map { (host: $0.host, port: port) } }
+        return AdvertisedAddress(fixedHost: fixedHost, metrics: metrics)
     }
 }
 
@@ -149,11 +159,12 @@ extension InboundListener {
         let first = Int(configuration.inboundPort)
         let last = configuration.takesNextPort ? min(first + nextPorts, Int(UInt16.max)) : first
         do {
-            return try await start(host: configuration.inboundHost, ports: Array(first...last), loops: loops)
+            return try await start(hosts: configuration.inboundHosts, ports: Array(first...last), loops: loops)
         } catch {
+            let host = configuration.inboundHost ?? configuration.inboundHosts.last ?? ""
             throw SidecarError(
                 .address,
-                "the sidecar can't listen on \(configuration.inboundHost):\(first): \(Connector.failure(error).message)"
+                "the sidecar can't listen on \(host):\(first): \(Connector.failure(error).message)"
             )
         }
     }
