@@ -16,13 +16,15 @@ public enum PortFault: Sendable, Equatable {
 
     /// Once the port answers: whether it is the command's own, and on loopback alone.
     ///
-    /// - Parameter ancestor: the command's pid; nil: the application was started elsewhere, whose it is doesn't matter.
+    /// - Parameters:
+    ///   - owners: who listens on the port.
+    ///   - ancestor: the command's pid; nil: the application was started elsewhere, whose it is doesn't matter.
     public static func whileRunning(
         port: UInt16,
+        owners: [PortOwner],
         startedBy ancestor: Int32?,
         in proc: ProcessTable = ProcessTable()
     ) -> PortFault? {
-        let owners = PortOwner.of(port: port, in: proc)
         if let ancestor, let foreign = owners.first(where: { !$0.descends(from: ancestor, in: proc) }),
             !owners.contains(where: { $0.descends(from: ancestor, in: proc) })
         {
