@@ -204,6 +204,7 @@ let targets: [Target] = [
         dependencies: [
             "Identity", "Mesh", "MeshManifest", "RegistryClient", "RegistryModel", "TestSupport",
             .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOEmbedded", package: "swift-nio"),
         ]
     ),
     .testTarget(

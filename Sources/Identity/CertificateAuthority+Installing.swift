@@ -36,12 +36,14 @@ extension CertificateAuthority {
         guard let root = certificates.first(where: { $0.isSelfSigned }) else {
             throw unfit("the chain is incomplete: no root is among them, a certificate that signed itself")
         }
+        if let length = root.pathLength, length < 1 {
+            throw unfit(
+                "\(root.subject) allows no issuer below it (path length \(length)): a root with a path length of at least 1, or none, is due"
+            )
+        }
         let others = certificates.filter { $0 != root }
         guard let issuer = others.first else {
-            guard key.publicKey == root.publicKey else { throw unfit("the key is not that of \(root.subject)") }
-            if let length = root.pathLength, length < 1 {
-                throw unfit("\(root.subject) allows no issuer below it (path length \(length), and 1 is needed)")
-            }
+            guard key.publicKey == root.publicKey else { throw unfit(Self.foreignKey(root)) }
             return try AuthorityGeneration(root: root, rootKey: key, trustDomain: trustDomain, now: now)
         }
         guard others.count == 1 else {
@@ -50,12 +52,18 @@ extension CertificateAuthority {
         guard issuer.issuer == root.subject, root.publicKey.isValidSignature(issuer.signature, for: issuer) else {
             throw unfit("the chain is incomplete: \(issuer.subject) is not signed by \(root.subject)")
         }
-        guard key.publicKey == issuer.publicKey else { throw unfit("the key is not that of \(issuer.subject)") }
+        guard key.publicKey == issuer.publicKey else { throw unfit(Self.foreignKey(issuer)) }
         return AuthorityGeneration(root: root, rootKey: nil, issuer: issuer, issuerKey: key)
     }
 
     private static func parts(of pem: String) throws(IdentityError) -> ([Certificate], Certificate.PrivateKey) {
         guard pem.utf8.count <= 64 * 1_024 else { throw unfit("over 64 KiB of certificates and keys") }
+        // PKCS #8 says so in its name, OpenSSL's older form in a header (RFC 1421).
+        guard !pem.contains("BEGIN ENCRYPTED PRIVATE KEY"), !pem.contains("Proc-Type: 4,ENCRYPTED") else {
+            throw unfit(
+                "the key is encrypted: openssl pkey -in KEY -out PLAIN asks for its passphrase and writes it plain"
+            )
+        }
         let documents: [PEMDocument]
         do {
             documents = try PEMDocument.parseMultiple(pemString: pem)
@@ -69,7 +77,7 @@ extension CertificateAuthority {
                 certificates.append(try Certificate(der: document.derBytes))
             } else if document.discriminator.hasSuffix("PRIVATE KEY") {
                 guard let key = try? Certificate.PrivateKey(pemDocument: document) else {
-                    throw unfit("the key is encrypted, or of no kind that is known here (ECDSA, RSA, Ed25519)")
+                    throw unfit("the key is of no kind that is known here: ECDSA, RSA or Ed25519 is due")
                 }
                 keys.append(key)
             }
@@ -84,10 +92,16 @@ extension CertificateAuthority {
         if let usage = try? certificate.extensions.keyUsage, !usage.keyCertSign {
             throw unfit("\(certificate.subject) may not sign certificates (key usage)")
         }
-        guard certificate.endsAt > now else { throw unfit("\(certificate.subject) ended at \(certificate.endsAt)") }
+        guard certificate.endsAt > now else {
+            throw unfit("\(certificate.subject) ended at \(certificate.endsAt): one that is valid is due")
+        }
         guard Timestamp(certificate.notValidBefore) <= now else {
             throw unfit("\(certificate.subject) is not valid before \(Timestamp(certificate.notValidBefore))")
         }
+    }
+
+    private static func foreignKey(_ certificate: Certificate) -> String {
+        "the key is not that of \(certificate.subject): the key that belongs to it is due"
     }
 
     private static func unfit(_ why: String) -> IdentityError {

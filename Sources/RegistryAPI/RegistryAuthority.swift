@@ -34,7 +34,7 @@ final class RegistryAuthority: Sendable {
         }
     }
 
-    /// Has `body` called whenever other certificates are to be believed than before.
+    /// Has `body` called whenever other certificates are to be believed, or shown, than before.
     func observe(_ body: @escaping @Sendable () -> Void) {
         observers.withLock { $0.append(body) }
     }
@@ -62,6 +62,9 @@ final class RegistryAuthority: Sendable {
     var bundle: TrustBundle {
         get throws(IdentityError) { try authority.withLock { $0 }.bundle }
     }
+
+    /// What the registry's door sends behind its leaf.
+    var chain: [Certificate] { authority.withLock { $0.chain } }
 
     /// What a watch is told: `{"trustDomain","pem"}`.
     var bundleDocument: [UInt8] {
@@ -204,8 +207,8 @@ final class RegistryAuthority: Sendable {
         }
     }
 
-    /// Changes a copy, and uses it only once it is on the disk; then tells everybody where other roots are believed, or in
-    /// another order, than before.
+    /// Changes a copy, and uses it only once it is on the disk; then tells the door, and everybody where other roots are
+    /// believed, or in another order, than before.
     ///
     /// - Parameter body: says what it changed; nothing: nothing.
     private func change(
@@ -225,10 +228,8 @@ final class RegistryAuthority: Sendable {
             }
         }
         let (done, isBundleNew) = try result.get()
-        if isBundleNew {
-            tellObservers()
-            registry.noteTrustChanged()
-        }
+        if !done.isEmpty { tellObservers() }
+        if isBundleNew { registry.noteTrustChanged() }
         return done
     }
 }

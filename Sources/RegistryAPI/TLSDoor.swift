@@ -61,6 +61,7 @@ final class TLSDoor: Sendable {
         get throws {
             let identity = state.withLock { $0.identity }
             return try identity.isDue(now: registry.now().time) || identity.bundle != authority.bundle
+                || Array(identity.chain.dropFirst()) != authority.chain
         }
     }
 

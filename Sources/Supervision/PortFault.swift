@@ -16,30 +16,21 @@ public enum PortFault: Sendable, Equatable {
 
     /// Once the port answers: whether it is the command's own, and on loopback alone.
     ///
-    /// - Parameter ancestor: the command's pid; nil: the application was started elsewhere, whose it is doesn't matter.
+    /// - Parameters:
+    ///   - owners: who listens on the port.
+    ///   - ancestor: the command's pid; nil: the application was started elsewhere, whose it is doesn't matter.
     public static func whileRunning(
         port: UInt16,
+        owners: [PortOwner],
         startedBy ancestor: Int32?,
         in proc: ProcessTable = ProcessTable()
-    ) -> PortFault? {
-        let sockets = proc.listeningSockets(on: port)
-        let owners = ancestor == nil ? [] : PortOwner.of(sockets, in: proc)
-        return whileRunning(sockets, of: owners, port: port, startedBy: ancestor, in: proc)
-    }
-
-    static func whileRunning(
-        _ sockets: [ListeningSocket],
-        of owners: [PortOwner],
-        port: UInt16,
-        startedBy ancestor: Int32?,
-        in proc: ProcessTable
     ) -> PortFault? {
         if let ancestor, let foreign = owners.first(where: { !$0.descends(from: ancestor, in: proc) }),
             !owners.contains(where: { $0.descends(from: ancestor, in: proc) })
         {
             return .foreign(port: port, owner: foreign)
         }
-        let exposed = sockets.map(\.address).filter { !$0.isLoopback }
+        let exposed = owners.flatMap(\.addresses).filter { !$0.isLoopback }
         return exposed.isEmpty ? nil : .exposed(port: port, addresses: exposed)
     }
 

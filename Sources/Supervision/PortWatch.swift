@@ -1,11 +1,12 @@
 import Synchronization
 
-/// `PortFault.whileRunning`, asked again and again at little cost: while the same sockets listen, what was found of them
-/// stands, and the machine's processes need not be looked through.
+/// Who listens on the application's port and what is wrong with it, asked again and again at little cost: while the same
+/// sockets listen, what was found of them stands, and the machine's processes need not be looked through.
 public final class PortWatch: Sendable {
     private struct Finding {
         var sockets: [ListeningSocket]
         var ancestor: Int32?
+        var owners: [PortOwner]
         var fault: PortFault?
     }
 
@@ -19,16 +20,17 @@ public final class PortWatch: Sendable {
     }
 
     /// - Parameter ancestor: as `PortFault.whileRunning` takes it.
-    public func fault(startedBy ancestor: Int32?) -> PortFault? {
+    public func look(startedBy ancestor: Int32?) -> (owners: [PortOwner], fault: PortFault?) {
         let sockets = proc.listeningSockets(on: port)
         return last.withLock { last in
-            if let last, last.sockets == sockets, last.ancestor == ancestor { return last.fault }
-            let owners = ancestor == nil ? [] : PortOwner.of(sockets, in: proc)
-            let fault = PortFault.whileRunning(sockets, of: owners, port: port, startedBy: ancestor, in: proc)
+            if let last, last.sockets == sockets, last.ancestor == ancestor { return (last.owners, last.fault) }
+            let owners = PortOwner.of(sockets, in: proc)
+            let fault = PortFault.whileRunning(port: port, owners: owners, startedBy: ancestor, in: proc)
             // A process that was just starting may have been passed over: one looks again.
             let isComplete = owners.allSatisfy { $0.pid != nil }
-            last = isComplete ? Finding(sockets: sockets, ancestor: ancestor, fault: fault) : nil
-            return fault
+            last =
+                isComplete ? Finding(sockets: sockets, ancestor: ancestor, owners: owners, fault: fault) : nil
+            return (owners, fault)
         }
     }
 }

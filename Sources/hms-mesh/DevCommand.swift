@@ -51,9 +51,7 @@ struct DevCommand: AsyncParsableCommand {
             )
         }
         if !manifest.mesh.usesMutualTLS {
-            output.note(
-                "\(output.symbols.warning) mtls: false is not obeyed: every call between sidecars is authenticated"
-            )
+            output.note("\(output.symbols.warning) \(Self.plainDoorWarning(manifest))")
         }
         let labels = ports.map { ports.count == 1 ? "app" : "app:\($0)" }
         let width = OutputPrefixer.width(of: labels)
@@ -79,6 +77,13 @@ struct DevCommand: AsyncParsableCommand {
         }
         let code = try await InstanceRun.all(runs, until: signals)
         throw ExitCode(code)
+    }
+
+    /// What `mtls: false` comes to.
+    static func plainDoorWarning(_ manifest: Manifest) -> String {
+        LaunchPlan.opensPlainDoor(manifest)
+            ? "mtls: false: whoever is on this machine may call \(manifest.service.name) without a certificate; sidecars still use mTLS"
+            : "mtls: false opens no door: mesh.allow names who may call, and that takes a certificate"
     }
 
     /// The application's ports: the one that is named must be free, further ones are the next that are.

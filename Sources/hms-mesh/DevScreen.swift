@@ -24,7 +24,8 @@ struct DevScreen: Sendable {
         var outbound: String
         /// Where other sidecars call.
         var inbound: String
-        var usesMutualTLS: Bool
+        /// Where it is called without a certificate; nil: nowhere.
+        var plain: String?
         var service: ServiceName
     }
 
@@ -57,8 +58,8 @@ struct DevScreen: Sendable {
         let dot = symbols.separator
         let seconds = Double(details.renewsIn.components.seconds)
         let call = details.outbound.hasPrefix("unix:") ? details.outbound : "http://\(details.outbound)"
-        let inbound =
-            details.usesMutualTLS ? "inbound mTLS \(details.inbound)" : "inbound \(details.inbound) without mTLS"
+        let plain = details.plain.map { " \(dot) without mTLS \($0)" } ?? ""
+        let inbound = "inbound mTLS \(details.inbound)\(plain)"
         return [
             "",
             "  registry   \(details.registry)",

@@ -83,8 +83,14 @@ struct InstanceRun: Sendable {
         var configuration = plan.configuration
         let watch = PortWatch(port: plan.port)
         let mayBeExposed = plan.manifest.service.isExposed || isDevelopment
+        let screen = screen
+        let arrow = symbols.next
         configuration.objection = {
-            guard let fault = watch.fault(startedBy: facts.child) else { return nil }
+            let (owners, fault) = watch.look(startedBy: facts.child)
+            if let restart = facts.restart(of: owners) {
+                screen.mesh("the application was restarted: \(restart.former) \(arrow) \(restart.present)")
+            }
+            guard let fault else { return nil }
             switch fault {
             case .taken, .foreign: return fault.message
             case .exposed:
@@ -197,7 +203,7 @@ struct InstanceRun: Sendable {
                 renewsIn: sidecar.renewsIn,
                 outbound: sidecar.outboundAddress,
                 inbound: sidecar.inboundAddress ?? "-",
-                usesMutualTLS: plan.manifest.mesh.usesMutualTLS,
+                plain: sidecar.plainPort.map { "http://127.0.0.1:\($0)" },
                 service: plan.manifest.service.name
             )
         )
@@ -232,6 +238,7 @@ struct InstanceRun: Sendable {
 private final class Facts: Sendable {
     private struct State {
         var child: Int32?
+        var owners: [PortOwner] = []
         var seen: Set<String> = []
         var exposure: String?
         var isSuperseded = false
@@ -245,6 +252,22 @@ private final class Facts: Sendable {
 
     func use(child: Int32?) {
         state.withLock { $0.child = child }
+    }
+
+    /// Takes in who listens on the application's port.
+    ///
+    /// - Returns: who did and who does, where none of the processes that did is left.
+    func restart(of owners: [PortOwner]) -> (former: String, present: String)? {
+        state.withLock { state in
+            let former = state.owners
+            let pids = owners.compactMap(\.pid)
+            guard let present = owners.first, !pids.isEmpty else { return nil }
+            state.owners = owners
+            guard let last = former.first, !former.contains(where: { $0.pid.map(pids.contains) ?? false }) else {
+                return nil
+            }
+            return (last.description, present.description)
+        }
     }
 
     func noteExposure(_ message: String) {

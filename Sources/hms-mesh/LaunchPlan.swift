@@ -79,6 +79,7 @@ struct LaunchPlan: Sendable {
         configuration.egress = manifest.mesh.egress ?? (isDevelopment ? nil : [])
         configuration.loggedPath = manifest.mesh.loggedPath
         configuration.isDevelopment = isDevelopment
+        configuration.opensPlainDoor = isDevelopment && Self.opensPlainDoor(manifest)
         configuration.drainTime = isDevelopment ? .seconds(5) : .seconds(30)
         configuration.threads = options.threads
         configuration.programVersion = ProductVersion.current
@@ -130,6 +131,11 @@ struct LaunchPlan: Sendable {
             }
             configuration.adminListen = (place.host, Int(place.port))
         }
+    }
+
+    /// Whoever is named in `mesh.allow` must show who he is.
+    static func opensPlainDoor(_ manifest: Manifest) -> Bool {
+        !manifest.mesh.usesMutualTLS && manifest.mesh.allow == nil
     }
 
     private static func id(_ named: String?, port: UInt16) throws -> InstanceID {

@@ -150,6 +150,72 @@ struct DevTests {
         }
     }
 
+    @Test("an application that is restarted beneath it is seen: gone at once, and offered again with its new pid")
+    func restart() async throws {
+        try await withFolder { folder in
+            let command = "while :; do /usr/bin/perl app.pl; until rm again 2>/dev/null; do sleep 0.05; done; done"
+            let dev = try folder.dev(["--", "/bin/sh", "-c", command], label: "dev")
+            try await eventually("health") { try await folder.daemon.reg("lookup", "photo-validator").exitCode == 0 }
+            let first = try #require(pids(dev).last)
+            kill(first, SIGKILL)
+            try await eventually("nothing to be offered") {
+                try await folder.daemon.reg("lookup", "photo-validator").exitCode == 1
+            }
+            #expect((dev.output + dev.errors).contains("healthy → unhealthy (127.0.0.1:\(folder.port): "))
+            try writeFile(folder.path + "/again", [])
+            try await eventually("health again") {
+                try await folder.daemon.reg("lookup", "photo-validator").exitCode == 0
+            }
+            let second = try #require(pids(dev).last)
+            #expect(second != first)
+            #expect(
+                (dev.output + dev.errors).contains(
+                    "the application was restarted: perl (pid \(first)) → perl (pid \(second))"
+                )
+            )
+            #expect(try await folder.mesh(["curl", "photo-validator", "/hello"]).output == "hello")
+            #expect(try await dev.end(by: SIGINT) == 0)
+        }
+    }
+
+    /// Of the application, in the order of its starts.
+    private func pids(_ dev: RunningProgram) -> [Int32] {
+        (dev.output + dev.errors).split(separator: "\n").compactMap { line in
+            line.range(of: " as pid ").flatMap { Int32(line[$0.upperBound...]) }
+        }
+    }
+
+    @Test(
+        "mtls: false opens a door without a certificate on loopback, with a warning; names of others get nothing there"
+    )
+    func plainDoor() async throws {
+        try await withFolder(mtls: false) { folder in
+            let dev = try folder.dev(["--", "/usr/bin/perl", folder.path + "/app.pl"], label: "dev")
+            try await eventually("health") { try await folder.daemon.reg("lookup", "photo-validator").exitCode == 0 }
+            #expect(dev.errors.contains("⚠ mtls: false: whoever is on this machine may call photo-validator"))
+            try await eventually("where") { dev.errors.contains(" without mTLS http://127.0.0.1:") }
+            let place = try #require(dev.errors.range(of: " without mTLS http://127.0.0.1:"))
+            let port = try #require(UInt16(dev.errors[place.upperBound...].prefix { $0.isNumber }))
+            func ask(_ host: String) throws -> String {
+                let wire = try Wire(port: port)
+                try wire.send("GET /hello HTTP/1.1\r\nhost: \(host)\r\nconnection: close\r\n\r\n")
+                return try wire.readToEnd()
+            }
+            for host in ["localhost:\(port)", "127.0.0.1:\(port)", "photo-validator", "photo-validator.gov.local"] {
+                #expect(try ask(host).hasSuffix("\r\n\r\nhello"), "\(host)")
+            }
+            #expect(try ask("evil.example:\(port)").hasPrefix("HTTP/1.1 400 "))
+            // Sidecars go on as ever.
+            let called = try await folder.mesh(["curl", "-v", "photo-validator", "/hello"])
+            #expect(called.output == "hello")
+            #expect(called.errors.contains("mtls=on"))
+            #expect(try await dev.end(by: SIGINT) == 0)
+            let refused = try await folder.mesh(["run", "--file", folder.path + "/hms.yml"])
+            #expect(refused.exitCode == 2)
+            #expect(refused.errors.contains("mtls: false is for hms-mesh dev"))
+        }
+    }
+
     /// A service's folder and a registry for it.
     private struct Folder {
         let path: String
@@ -175,7 +241,7 @@ struct DevTests {
         }
     }
 
-    private func withFolder(_ body: (Folder) async throws -> Void) async throws {
+    private func withFolder(mtls: Bool = true, _ body: (Folder) async throws -> Void) async throws {
         try await withTemporaryDirectory { directory in
             let daemon = try await Daemon.start(directory + "/data")
             let folder = Folder(path: directory + "/service", port: freeApplicationPort(), daemon: daemon)
@@ -188,7 +254,7 @@ struct DevTests {
                 mesh:
                   retries: 2          # auto-retry failed calls
                   timeout: 5s
-                  mtls: true          # turn on mutual-TLS
+                  mtls: \(mtls)          # turn on mutual-TLS
 
                 """
             try writeFile(folder.path + "/hms.yml", Array(manifest.utf8))
@@ -205,7 +271,7 @@ struct DevTests {
         $SIG{TERM} = sub { print "stopped by TERM\\n"; exit 0 };
         my $server = IO::Socket::INET->new(
             LocalAddr => $ENV{HOST}, LocalPort => $ENV{PORT}, Listen => 64, ReuseAddr => 1) or die $!;
-        print "listening on $ENV{PORT} at $ENV{HOST} with $ENV{HMS_MESH_ADDR}\\n";
+        print "listening on $ENV{PORT} at $ENV{HOST} with $ENV{HMS_MESH_ADDR} as pid $$\\n";
         while (my $client = $server->accept) {
             my $line = <$client> // next;
             my ($path) = $line =~ m{ (\\S+) };

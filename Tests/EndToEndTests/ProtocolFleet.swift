@@ -48,6 +48,14 @@ struct ProtocolFleet: Sendable {
         return try wire.readToEnd()
     }
 
+    /// Of the caller's sidecar and the callee's.
+    func residentBytes() throws -> [Int] {
+        try [caller, callee].map { program in
+            let fields = try String(contentsOfFile: "/proc/\(program.pid)/statm", encoding: .utf8).split(separator: " ")
+            return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
+        }
+    }
+
     /// `curl` with the outbound address for every name.
     func curl(_ arguments: String..., path: String) async throws -> Program.Result {
         try await Program.run(

@@ -129,7 +129,7 @@ struct ProtocolTests {
             }
         }
         try await ProtocolFleet.with(port: app.port) { fleet in
-            let before = try [fleet.caller, fleet.callee].map { try residentBytes($0.pid) }
+            let before = try fleet.residentBytes()
             let wire = try fleet.connect(receiveBuffer: 64 * 1_024)
             try wire.send("GET /large HTTP/1.1\r\nhost: callee\r\nconnection: close\r\n\r\n")
             _ = try wire.read(to: "\r\n\r\n")
@@ -141,7 +141,7 @@ struct ProtocolTests {
                 return now == last
             }
             #expect(last < total / 2)
-            let after = try [fleet.caller, fleet.callee].map { try residentBytes($0.pid) }
+            let after = try fleet.residentBytes()
             for (before, after) in zip(before, after) { #expect(after - before < 8 * 1_024 * 1_024) }
             #expect(try wire.readToEnd().utf8.count == total)
         }
@@ -160,10 +160,5 @@ struct ProtocolTests {
             #expect(try wire.read(to: "\r\n\r\n").hasPrefix("HTTP/1.1 413 "))
             #expect(try wire.read(bytes: 3) == "big")
         }
-    }
-
-    private func residentBytes(_ pid: Int32) throws -> Int {
-        let fields = try String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8).split(separator: " ")
-        return (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 }

@@ -54,6 +54,38 @@ struct RotationTests {
     }
 
     @Test(
+        "after the remembering of the old root has ended, its leaves are refused at the door, and it leads to no registry"
+    )
+    func forgotten() async throws {
+        try await withTemporaryDirectory { directory in
+            let tls = try await TLSDaemon.start(directory, ["--rotation-phase", "1s", "--rejoin-window", "3s"])
+            let old = try await tls.join("billing")
+            try tls.write(try #require(old.identity), as: "billing")
+            #expect(try tls.get("/v1/whoami", TLSDaemon.showing("billing")).contains(#""role":"workload""#))
+            #expect(try await tls.daemon.reg("ca", "rotate", "--yes").exitCode == 0)
+            try await eventually("the old root to lead over only") {
+                let shown = try await tls.daemon.reg("ca", "show", "--json").output
+                return shown.contains(#""former""#) && !shown.contains(#""rotation""#)
+            }
+            // Whoever believes the old root alone still finds the registry.
+            #expect(try tls.get("/v1/trust-bundle").contains(#""trustDomain":"gov.local""#))
+            try await eventually("the old root to be forgotten") {
+                try await !tls.daemon.reg("ca", "show", "--json").output.contains(#""former""#)
+            }
+            #expect(try tls.get("/v1/trust-bundle").contains("verify error"))
+            await #expect(throws: RegistryClientError(.untrustedRegistry, "")) {
+                _ = try await old.rejoined(at: try tls.address)
+            }
+            try writeFile(directory + "/bundle.pem", Array(try await tls.daemon.reg("ca", "show", "--pem").output.utf8))
+            #expect(try tls.get("/v1/trust-bundle").contains(#""trustDomain":"gov.local""#))
+            let refused = try tls.get("/v1/whoami", TLSDaemon.showing("billing"))
+            #expect(refused.contains("alert unknown ca"), "\(refused)")
+            #expect(!refused.contains("HTTP/1.1 200"))
+            try await tls.daemon.program.end()
+        }
+    }
+
+    @Test(
         "with no room for the next phase the registry starts and serves, and goes on once there is",
         .enabled(if: SmallDisk.isPossible)
     )

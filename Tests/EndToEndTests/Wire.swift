@@ -72,13 +72,43 @@ final class Wire: Sendable {
     }
 
     func read(bytes count: Int) throws -> String {
+        String(decoding: try readBytes(count), as: UTF8.self)
+    }
+
+    func readBytes(_ count: Int) throws -> [UInt8] {
         while unread.withLock({ $0.count }) < count {
             guard try fill() else { throw Failed(description: "the end came before \(count) bytes") }
         }
         return unread.withLock { unread in
             defer { unread.removeSubrange(..<count) }
-            return String(decoding: unread[..<count], as: UTF8.self)
+            return Array(unread[..<count])
         }
+    }
+
+    /// Reads everything up to and with `mark`, and keeps none of it.
+    ///
+    /// - Parameter take: told how many bytes have come, piece by piece.
+    func discard(to mark: String, _ take: (Int) -> Void) throws {
+        let mark = Array(mark.utf8)
+        while true {
+            let isEnd = unread.withLock { unread in
+                let isEnd = unread.suffix(mark.count).elementsEqual(mark)
+                // A part of the mark may be the end of this piece.
+                let count = isEnd ? unread.count : max(0, unread.count - mark.count)
+                unread.removeSubrange(..<count)
+                take(count)
+                return isEnd
+            }
+            if isEnd { return }
+            guard try fill() else { throw Failed(description: "the end came before the mark") }
+        }
+    }
+
+    /// Whether anything comes within so many milliseconds.
+    func hasMore(within milliseconds: Int32) -> Bool {
+        guard unread.withLock({ $0.isEmpty }) else { return true }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, milliseconds) > 0
     }
 
     /// - Returns: the rest, once the other end has closed.

@@ -32,7 +32,7 @@ struct DevScreenTests {
             renewsIn: .seconds(43_200),
             outbound: "127.0.0.1:41877",
             inbound: "127.0.0.1:17000",
-            usesMutualTLS: true,
+            plain: nil,
             service: try ServiceName("photo-validator")
         )
         #expect(
@@ -46,10 +46,10 @@ struct DevScreenTests {
                 """
         )
         details.outbound = "unix:/run/hms/app.sock"
-        details.usesMutualTLS = false
+        details.plain = "http://127.0.0.1:27000"
         #expect(
             DevScreen.block(details, .unicode)[3]
-                == "  call       unix:/run/hms/app.sock (HMS_MESH_ADDR) · inbound 127.0.0.1:17000 without mTLS"
+                == "  call       unix:/run/hms/app.sock (HMS_MESH_ADDR) · inbound mTLS 127.0.0.1:17000 · without mTLS http://127.0.0.1:27000"
         )
     }
 }

@@ -53,9 +53,9 @@ struct PortOwnerTests {
             taken.hint(service: "a")
                 == "a second instance of a: hms-mesh dev --port \(port > 65_525 ? port - 10 : port + 10)"
         )
-        #expect(PortFault.whileRunning(port: port, startedBy: getpid()) == nil)
-        #expect(PortFault.whileRunning(port: port, startedBy: nil) == nil)
-        let foreign = PortFault.whileRunning(port: port, startedBy: 4_194_304)
+        #expect(PortFault.whileRunning(port: port, owners: PortOwner.of(port: port), startedBy: getpid()) == nil)
+        #expect(PortFault.whileRunning(port: port, owners: PortOwner.of(port: port), startedBy: nil) == nil)
+        let foreign = PortFault.whileRunning(port: port, owners: PortOwner.of(port: port), startedBy: 4_194_304)
         #expect(foreign?.message == "port \(port) belongs to \(owner.command) (pid \(getpid()))")
     }
 
@@ -63,7 +63,7 @@ struct PortOwnerTests {
     func exposed() throws {
         let (descriptor, port) = try listen(on: "0.0.0.0")
         defer { close(descriptor) }
-        let fault = PortFault.whileRunning(port: port, startedBy: getpid())
+        let fault = PortFault.whileRunning(port: port, owners: PortOwner.of(port: port), startedBy: getpid())
         #expect(fault?.message == "the app also listens on 0.0.0.0:\(port): reachable without mTLS")
     }
 
@@ -79,17 +79,17 @@ struct PortOwnerTests {
     func watch() throws {
         let (descriptor, port) = try listen(on: "127.0.0.1")
         let watch = PortWatch(port: port)
-        #expect(watch.fault(startedBy: getpid()) == nil)
-        #expect(watch.fault(startedBy: getpid()) == nil)
-        let foreign = PortFault.whileRunning(port: port, startedBy: 4_194_304)
-        #expect(watch.fault(startedBy: 4_194_304) == foreign)
+        #expect(watch.look(startedBy: getpid()).fault == nil)
+        #expect(watch.look(startedBy: getpid()).fault == nil)
+        let foreign = PortFault.whileRunning(port: port, owners: PortOwner.of(port: port), startedBy: 4_194_304)
+        #expect(watch.look(startedBy: 4_194_304).fault == foreign)
         #expect(foreign != nil)
         close(descriptor)
-        #expect(watch.fault(startedBy: 4_194_304) == nil)
+        #expect(watch.look(startedBy: 4_194_304).fault == nil)
         let (again, _) = try listen(on: "0.0.0.0", port: port)
         defer { close(again) }
         #expect(
-            watch.fault(startedBy: getpid())?.message
+            watch.look(startedBy: getpid()).fault?.message
                 == "the app also listens on 0.0.0.0:\(port): reachable without mTLS"
         )
     }

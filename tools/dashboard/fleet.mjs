@@ -122,7 +122,7 @@ export class Fleet {
     });
     await eventually(`${name}/${id} to be routable`, async () => (await this.ask("GET", `/v1/services/${name}`)).text.includes(`"id":"${id}"`));
     const [host, outboundPort] = outbound.split(":");
-    return { server, sidecar, call: (to, path = "/", method = "GET", body) => request({ host, port: Number(outboundPort) }, method, path, body, { host: to }) };
+    return { server, sidecar, outbound, call: (to, path = "/", method = "GET", body) => request({ host, port: Number(outboundPort) }, method, path, body, { host: to }) };
   }
 
   async stop() {

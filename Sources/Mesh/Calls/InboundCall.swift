@@ -35,7 +35,14 @@ struct InboundCall: PassageTerms {
     }
 
     func failed(_ failure: ExchangeFailure) -> MeshError {
-        MeshError(
+        guard failure.delivery == .unknown else {
+            return MeshError(
+                .appRefused,
+                "\(plane.service): \(failure.message)",
+                hint: "it says so itself: it is stopping, or has more streams than it takes"
+            )
+        }
+        return MeshError(
             failure.kind == .malformed ? .wrongProtocol : .appReset,
             "\(plane.service): \(failure.message)",
             hint: failure.kind == .malformed ? "service.protocol says what the application speaks" : nil

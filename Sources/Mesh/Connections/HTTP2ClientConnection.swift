@@ -16,6 +16,8 @@ final class HTTP2ClientConnection {
     /// TLS ended with a fatal alert before any answer: the peer did not take us, and no byte of a request either.
     private var alert: (any Error)?
     private var sawFrame = false
+    /// Of the callee's GOAWAY: streams above it were not looked at.
+    private var lastSeen: HTTP2StreamID?
     private let times: ConnectionTimes
 
     init(_ channel: any Channel, _ times: ConnectionTimes) throws {
@@ -38,9 +40,11 @@ final class HTTP2ClientConnection {
         let stream = HTTP2ClientStream(
             times: times,
             alert: { [self] in alert },
+            isUnseen: { [self] id in lastSeen.map { id > $0 } ?? false },
             onEnd: { [self] in
                 streams -= 1
                 idleSince = .now()
+                closeIfOver()
             }
         )
         let bound = NIOLoopBound(stream, eventLoop: channel.eventLoop)
@@ -71,6 +75,12 @@ final class HTTP2ClientConnection {
         guard isUsable else { return }
         isUsable = false
         onEnd?(self)
+        closeIfOver()
+    }
+
+    /// A callee that said GOAWAY may leave the closing to us, and no pool knows this connection any more.
+    private func closeIfOver() {
+        if !isUsable, streams == 0 { channel.close(promise: nil) }
     }
 
     private final class GoAwayListener: ChannelInboundHandler {
@@ -84,7 +94,10 @@ final class HTTP2ClientConnection {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             connection.sawFrame = true
-            if case .goAway = unwrapInboundIn(data).payload { connection.end() }
+            if case .goAway(let lastSeen, _, _) = unwrapInboundIn(data).payload {
+                connection.lastSeen = lastSeen
+                connection.end()
+            }
             context.fireChannelRead(data)
         }
 

@@ -40,6 +40,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
     private var responseBegan = false
     private var responseEnded = false
     private var answersHTTP10 = false
+    private var answersHead = false
     private var keepsAlive = true
 
     private var gate = ReadGate()
@@ -199,8 +200,10 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             }
             return true
         case .discarding(var decoder, var budget):
-            guard let part = try decoder.next(&input) else { return false }
+            let part = try decoder.next(&input)
+            phase = .discarding(decoder, budget: budget)
             switch part {
+            case nil: return false
             case .data(let data):
                 budget -= data.readableBytes
                 guard budget > 0 else {
@@ -225,6 +228,7 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
         responseBegan = false
         responseEnded = false
         answersHTTP10 = head.isHTTP10
+        answersHead = head.isHead
         keepsAlive = keepsAlive && head.keepsAlive
         phase = .body(BodyDecoder(head.framing))
         sink = begin(head, self)
@@ -272,6 +276,8 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
         if head.framing == .untilClose { responseFraming = answersHTTP10 ? .untilClose : .chunked }
         if head.framing == .chunked, answersHTTP10 { responseFraming = .untilClose }
         if responseFraming == .untilClose { keepsAlive = false }
+        var head = head
+        if head.framing == .none, lacksLength(head) { head.block.append("content-length", "0", .contentLength) }
         output.append {
             $0.write(
                 head,
@@ -289,6 +295,12 @@ final class HTTP1ServerHandler: ChannelInboundHandler, ChannelOutboundHandler, R
             setReading(true)
             if !isProcessing { process() }
         }
+    }
+
+    /// An HTTP/2 stream that ended with its head says nothing of a length; here that would mean a body that the connection's
+    /// end ends (RFC 9112 §6.3).
+    private func lacksLength(_ head: ResponseHead) -> Bool {
+        !answersHead && head.status != 204 && head.status != 304 && head.block.first(.contentLength) == nil
     }
 
     func write(body: ByteBuffer) {

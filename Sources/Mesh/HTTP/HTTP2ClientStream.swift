@@ -10,6 +10,7 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
 
     let connectionTimes: ConnectionTimes?
     private let alert: () -> (any Error)?
+    private let isUnseen: (HTTP2StreamID) -> Bool
     private let onEnd: () -> Void
     private var context: ChannelHandlerContext?
     private var sink: (any ResponseSink)?
@@ -22,10 +23,17 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
     /// - Parameters:
     ///   - times: of its connection.
     ///   - alert: with which TLS ended, if it did.
+    ///   - isUnseen: whether the callee said, by GOAWAY, that it has not looked at the stream.
     ///   - onEnd: told once, when the stream is over.
-    init(times: ConnectionTimes?, alert: @escaping () -> (any Error)?, onEnd: @escaping () -> Void) {
+    init(
+        times: ConnectionTimes?,
+        alert: @escaping () -> (any Error)?,
+        isUnseen: @escaping (HTTP2StreamID) -> Bool,
+        onEnd: @escaping () -> Void
+    ) {
         connectionTimes = times
         self.alert = alert
+        self.isUnseen = isUnseen
         self.onEnd = onEnd
     }
 
@@ -101,7 +109,8 @@ final class HTTP2ClientStream: ChannelInboundHandler, ChannelOutboundHandler, Up
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // RFC 9113 §8.7: a refused stream, and one above GOAWAY's last id, was not looked at.
-        let isRefused = (error as? NIOHTTP2Errors.StreamClosed)?.errorCode == .refusedStream
+        let closed = error as? NIOHTTP2Errors.StreamClosed
+        let isRefused = closed.map { $0.errorCode == .refusedStream || isUnseen($0.streamID) } ?? false
         refusal = ExchangeFailure(
             kind: .reset,
             delivery: isRefused ? .no : .unknown,

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import RegistryModel
@@ -7,12 +8,8 @@ struct HealthProbe: Sendable {
     enum Verdict: Sendable, Equatable {
         case serves(detail: String)
         case fails(detail: String)
-
-        var detail: String {
-            switch self {
-            case .serves(let detail), .fails(let detail): detail
-            }
-        }
+        /// Nothing listens there: no chance that the next one finds it otherwise.
+        case refuses(detail: String)
 
         /// What serves and may not yet be offered, fails.
         func unless(_ objection: (() -> String?)?) -> Verdict {
@@ -56,10 +53,15 @@ struct HealthProbe: Sendable {
         } catch {
             deadline.cancel()
             connecting.whenSuccess { $0.close(promise: nil) }
-            return .fails(
-                detail: "\(path.map { "GET \($0): " } ?? "")127.0.0.1:\(port): \(Connector.failure(error).message)"
-            )
+            let failure = Connector.failure(error)
+            let detail = "\(path.map { "GET \($0): " } ?? "")127.0.0.1:\(port): \(failure.message)"
+            return Self.isRefusal(error) ? .refuses(detail: detail) : .fails(detail: detail)
         }
+    }
+
+    private static func isRefusal(_ error: any Error) -> Bool {
+        guard let error = error as? NIOConnectionError else { return false }
+        return error.connectionErrors.contains { ($0.error as? IOError)?.errnoCode == ECONNREFUSED }
     }
 
     private static func rounded(_ milliseconds: Double) -> String {

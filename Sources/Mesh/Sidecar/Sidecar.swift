@@ -29,6 +29,7 @@ public final class Sidecar: Sendable {
     private let registrar: Registrar?
     private let outbound: OutboundListener
     private let inbound: InboundListener?
+    private let plain: PlainDoor?
     private let admin: [AdminListener]
     private let log: AccessLog
     private let spans: SpanExporter?
@@ -37,6 +38,8 @@ public final class Sidecar: Sendable {
     public var outboundAddress: String { outbound.address }
     /// Where other sidecars call, `127.0.0.1:17001`, `[::]:17001`; nil for a sidecar that only calls.
     public var inboundAddress: String? { inbound?.address }
+    /// Where anybody on this machine calls without a certificate; nil: nowhere.
+    public var plainPort: Int? { plain?.port }
     public let adminSocket: String
     public let trustDomain: TrustDomain
     /// From the start on.
@@ -82,6 +85,7 @@ public final class Sidecar: Sendable {
         try await credentials.apply()
         let outbound = try await OutboundListener.start(configuration.outbound.place, loops: loops)
         let inbound = try await InboundListener.start(configuration, loops: loops)
+        let plain = try await PlainDoor.start(configuration, loops: loops)
         let feed = RegistryFeed(
             registry: registry,
             own: configuration.person == nil ? configuration.service : nil,
@@ -141,6 +145,7 @@ public final class Sidecar: Sendable {
             registrar: registrar,
             outbound: outbound,
             inbound: inbound,
+            plain: plain,
             admin: admin,
             log: log,
             spans: spans,
@@ -160,6 +165,7 @@ public final class Sidecar: Sendable {
         registrar: Registrar?,
         outbound: OutboundListener,
         inbound: InboundListener?,
+        plain: PlainDoor?,
         admin: [AdminListener],
         log: AccessLog,
         spans: SpanExporter?,
@@ -176,6 +182,7 @@ public final class Sidecar: Sendable {
         self.registrar = registrar
         self.outbound = outbound
         self.inbound = inbound
+        self.plain = plain
         self.admin = admin
         self.log = log
         self.spans = spans
@@ -272,12 +279,19 @@ public final class Sidecar: Sendable {
                 await registrar.report(.healthy, detail: detail)
             case .fails(let detail):
                 failures += 1
-                if condition.health != .starting, failures >= 2 {
-                    condition.health = .unhealthy
-                    await registrar.report(.unhealthy, detail: detail)
-                }
+                if failures >= 2 { await ill(registrar, detail) }
+            case .refuses(let detail):
+                failures += 1
+                await ill(registrar, detail)
             }
         } while await Task.pause(for: condition.health == .healthy ? Self.probing.steady : Self.probing.starting)
+    }
+
+    /// One that has not served yet is still starting.
+    private func ill(_ registrar: Registrar, _ detail: String) async {
+        guard condition.health != .starting else { return }
+        condition.health = .unhealthy
+        await registrar.report(.unhealthy, detail: detail)
     }
 
     /// Comes back once every event loop has turned: what hangs passes on no call.
@@ -306,6 +320,7 @@ public final class Sidecar: Sendable {
         await registrar?.deregister()
         await feed.stop()
         await inbound?.close()
+        await plain?.close()
         await outbound.close()
         for listener in admin { await listener.close() }
         _ = try? await loops.map { state in

@@ -170,6 +170,14 @@ extension InboundListener {
     }
 }
 
+extension PlainDoor {
+    /// nil where none is wanted.
+    static func start(_ configuration: SidecarConfiguration, loops: SidecarLoops) async throws -> PlainDoor? {
+        guard configuration.opensPlainDoor, let port = configuration.applicationPort else { return nil }
+        return try await start(applicationPort: port, loops: loops)
+    }
+}
+
 extension InstanceID {
     /// Without what a file's name can't hold.
     var fileName: String {

@@ -61,6 +61,8 @@ public struct SidecarConfiguration: Sendable {
     public var loggedPath = Manifest.LoggedPath.masked
     /// A developer's: names may come late for ever, and nothing waits long at the end.
     public var isDevelopment = false
+    /// The application is called without a certificate too, on loopback alone. For a developer.
+    public var opensPlainDoor = false
     /// Why the application may not be offered yet although it answers; nil: it may.
     public var objection: (@Sendable () -> String?)?
     /// Event loops.

@@ -1,7 +1,7 @@
 // What mesh.call costs beside node:http with a keep-alive agent, and beside Node's fetch (which cannot name a service: it
 // drops Host), all to the same port: paired rounds in changing order, then the median of the rounds' ratios. Against a server of its own, or a real sidecar:
 //
-//   node bench/overhead.mjs [--rounds 15] [--calls 4000] [--concurrency 16] [--address HOST:PORT --service NAME --path /PATH]
+//   node bench/overhead.mjs [--rounds 15] [--calls 4000] [--concurrency 16] [--address HOST:PORT --service NAME --path /PATH] [--json]
 import { fork } from "node:child_process";
 import { Agent, createServer, request } from "node:http";
 import { performance } from "node:perf_hooks";
@@ -34,6 +34,7 @@ function readOptions() {
             address: { type: "string" },
             service: { type: "string", default: "identity-check" },
             path: { type: "string", default: "/validate" },
+            json: { type: "boolean", default: false },
         },
     });
     const [rounds, calls, concurrency] = [values.rounds, values.calls, values.concurrency].map(Number);
@@ -90,26 +91,38 @@ function plainCaller(address, service, path) {
     return Object.assign(call, { agent });
 }
 
-/** Microseconds a call: of the clock, and of this process's CPU. */
+/** Microseconds a call: of the clock, of this process's CPU, and of the call that half of them were faster than. */
 async function measure(call, { calls, concurrency }) {
     const started = performance.now();
     const before = process.cpuUsage();
+    const latencies = [];
     let left = calls;
     const worker = async () => {
-        while (left-- > 0) await call();
+        while (left-- > 0) {
+            const began = performance.now();
+            await call();
+            latencies.push(performance.now() - began);
+        }
     };
     await Promise.all(Array.from({ length: concurrency }, worker));
     const cpu = process.cpuUsage(before);
-    return { wall: ((performance.now() - started) * 1000) / calls, cpu: (cpu.user + cpu.system) / calls };
+    const wall = ((performance.now() - started) * 1000) / calls;
+    return { wall, cpu: (cpu.user + cpu.system) / calls, p50: spread(latencies).median * 1000 };
 }
 
-function report(taken, { rounds, calls, concurrency }) {
+function report(taken, { rounds, calls, concurrency, json }) {
     const base = taken["node:http"];
+    const ratiosOf = (costs, key) => spread(costs.map((cost, round) => cost[key] / base[round][key]));
+    if (json) {
+        const figures = (costs) => ["wall", "cpu", "p50"].map((key) => [key, { us: spread(costs.map((cost) => cost[key])).median, ratio: ratiosOf(costs, key) }]);
+        console.log(JSON.stringify(Object.fromEntries(Object.entries(taken).map(([name, costs]) => [name, Object.fromEntries(figures(costs))]))));
+        return;
+    }
     console.log(`${rounds} rounds of ${calls} calls, ${concurrency} at once; medians, and of each round's ratio to node:http its median, least and most`);
     for (const [name, costs] of Object.entries(taken)) {
-        const ratios = (key) => spread(costs.map((cost, round) => cost[key] / base[round][key]));
+        const ratios = (key) => ratiosOf(costs, key);
         const micros = (key) => spread(costs.map((cost) => cost[key])).median.toFixed(1).padStart(6);
-        console.log(`${name.padEnd(19)} ${micros("wall")} µs a call ${told(ratios("wall"))} · ${micros("cpu")} µs of CPU ${told(ratios("cpu"))}`);
+        console.log(`${name.padEnd(19)} ${micros("wall")} µs a call ${told(ratios("wall"))} · ${micros("cpu")} µs of CPU ${told(ratios("cpu"))} · p50 ${micros("p50")} µs ${told(ratios("p50"))}`);
     }
 }
 
