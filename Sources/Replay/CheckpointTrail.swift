@@ -43,6 +43,8 @@ struct CheckpointTrail {
     private var firstWaiting = 0
     private var tree: MerkleTree
     private var store: InMemoryRecordStore
+    /// Nobody watches; kept for its memory.
+    private var changes: [ViewChange] = []
     private var lastSize = SequenceNumber.none
 
     /// - Parameters:
@@ -198,8 +200,8 @@ struct CheckpointTrail {
         }
         tree.append(hash: leaf)
         if foldsState {
-            var changes: [ViewChange] = []
             Projection.apply(event, to: &store, changes: &changes)
+            changes.removeAll(keepingCapacity: true)
         }
         if wanted.contains(event.sequence) {
             roots[event.sequence] = tree.root
