@@ -13,8 +13,9 @@ public final class ArchiveReader {
     private var offset: UInt64 = 0
     private var input: [UInt8] = []
     private var consumed = 0
-    private var decoded: [UInt8] = []
-    private var position = 0
+    private var decoded = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize())
+    /// Of the bytes in `decoded` those that were not shown yet.
+    private var unread = 0..<0
     /// The compressed frame has ended, and its checksum was right.
     private var isAtEnd = false
 
@@ -47,19 +48,19 @@ public final class ArchiveReader {
         guard try read(TarHeader.blockBytes).allSatisfy({ $0 == 0 }) else {
             throw damaged("something stands behind its last file")
         }
-        while !isAtEnd { try decode() }
+        while !isAtEnd, unread.isEmpty { try decode() }
         let size = try file.size()
-        guard position == decoded.count, consumed == input.count, offset == size else {
+        guard unread.isEmpty, consumed == input.count, offset == size else {
             throw damaged("something stands behind its end")
         }
     }
 
-    /// Shows an entry's content in pieces.
-    public func content(of entry: Entry, _ body: ([UInt8]) throws -> Void) throws {
+    /// Shows an entry's content in pieces, each valid for the time of the call.
+    public func content(of entry: Entry, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         var rest = entry.size
         while rest > 0 {
-            let piece = try read(Int(min(rest, 256 * 1_024)))
-            try body(piece)
+            let piece = try next(Int(clamping: rest))
+            try decoded.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[piece])) }
             rest -= UInt64(piece.count)
         }
         let over = Int(entry.size % UInt64(TarHeader.blockBytes))
@@ -67,35 +68,39 @@ public final class ArchiveReader {
     }
 
     private func read(_ count: Int) throws(EventLogError) -> [UInt8] {
-        while decoded.count - position < count {
+        var bytes: [UInt8] = []
+        while bytes.count < count { bytes += decoded[try next(count - bytes.count)] }
+        return bytes
+    }
+
+    /// Where the next bytes are, one at least and at most so many; they count as read.
+    private func next(_ most: Int) throws(EventLogError) -> Range<Int> {
+        while unread.isEmpty {
             guard !isAtEnd else { throw damaged("it ends too early") }
             try decode()
         }
-        defer { position += count }
-        return Array(decoded[position..<position + count])
+        let piece = unread.prefix(most)
+        unread = piece.upperBound..<unread.upperBound
+        return piece
     }
 
+    /// Fills what was all read.
     private func decode() throws(EventLogError) {
-        if position > 0 {
-            decoded.removeFirst(position)
-            position = 0
-        }
         if consumed == input.count {
             input = try file.bytes(at: offset, count: 256 * 1_024)
             consumed = 0
             offset += UInt64(input.count)
             guard !input.isEmpty else { throw damaged("it ends too early") }
         }
-        var piece = [UInt8](repeating: 0, count: ZSTD_DStreamOutSize())
-        let (result, produced) = step(&piece)
+        let (result, produced) = step()
         guard ZSTD_isError(result) == 0 else { throw damaged("its compressed data is not sound") }
         isAtEnd = result == 0
-        decoded.append(contentsOf: piece[..<produced])
+        unread = 0..<produced
     }
 
-    private func step(_ piece: inout [UInt8]) -> (Int, Int) {
+    private func step() -> (Int, Int) {
         input.withUnsafeBytes { source in
-            piece.withUnsafeMutableBytes { target in
+            decoded.withUnsafeMutableBytes { target in
                 var from = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: consumed)
                 var room = ZSTD_outBuffer(dst: target.baseAddress, size: target.count, pos: 0)
                 let result = ZSTD_decompressStream(context, &room, &from)

@@ -20,12 +20,15 @@ extension DurableFile {
     /// Hash of the first `size` bytes.
     func sha256(size: UInt64) throws(EventLogError) -> SHA256Digest {
         let hasher = try crypto { () throws(OpenSSLError) in try SHA256Hasher() }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1_024, alignment: 16)
+        defer { buffer.deallocate() }
         var done: UInt64 = 0
         while done < size {
-            let piece = try bytes(at: done, count: Int(min(size - done, 256 * 1_024)))
-            if piece.isEmpty { break }
-            piece.withUnsafeBytes { hasher.update($0) }
-            done += UInt64(piece.count)
+            let wanted = Int(min(size - done, UInt64(buffer.count)))
+            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: done)
+            if count == 0 { break }
+            hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            done += UInt64(count)
         }
         return hasher.finalize()
     }
@@ -57,9 +60,9 @@ public final class OutputFile {
         hasher = try crypto { () throws(OpenSSLError) in try SHA256Hasher() }
     }
 
-    public func write(_ bytes: [UInt8]) throws(EventLogError) {
-        try file.writeAll(bytes[...], at: offset)
-        bytes.withUnsafeBytes { hasher.update($0) }
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(EventLogError) {
+        try file.write(bytes, at: offset)
+        hasher.update(bytes)
         offset += UInt64(bytes.count)
     }
 

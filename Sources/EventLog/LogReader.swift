@@ -234,12 +234,15 @@ public struct LogReader {
         guard let first = try segments().last(where: { $0 <= size.next }) else {
             throw EventLogError(.damaged, "\(directory) does not hold event \(size)", path: directory)
         }
-        var tree = try MerkleTree(size: first.rawValue - 1, frontier: try open(first).header.frontier)
-        if size >= first {
-            try forEach(from: first, through: size) { _, bytes in
+        let segment = try open(first)
+        var tree = try MerkleTree(size: first.rawValue - 1, frontier: segment.header.frontier)
+        try forEachBatch(of: segment, from: segment.start, isLast: true) { header, offset in
+            guard tree.size < size.rawValue, header.firstSequence.rawValue == tree.size + 1 else { return false }
+            let isSound = try segment.forEachEvent(of: header, at: offset) { bytes in
                 tree.append(bytes)
-                return true
+                return tree.size < size.rawValue
             }
+            return isSound
         }
         guard tree.size == size.rawValue else {
             throw EventLogError(

@@ -148,6 +148,9 @@ public struct MerkleProofBuilder {
 
 /// The two ways in which RFC 6962 hashes, with one context.
 public final class MerkleHasher {
+    /// Leaves of less are hashed in one piece with the byte before them: calls of OpenSSL cost more than copies.
+    private static let copiedBytes = 1_024
+
     private let hasher: SHA256Hasher
 
     public init() throws(EventLogError) {
@@ -155,16 +158,28 @@ public final class MerkleHasher {
     }
 
     public func leaf(_ bytes: UnsafeRawBufferPointer) -> SHA256Digest {
-        hasher.update(0)
-        hasher.update(bytes)
-        return hasher.finalize()
+        guard bytes.count < Self.copiedBytes else {
+            hasher.update(0)
+            hasher.update(bytes)
+            return hasher.finalize()
+        }
+        return withUnsafeTemporaryAllocation(byteCount: bytes.count + 1, alignment: 8) { input in
+            input[0] = 0
+            UnsafeMutableRawBufferPointer(rebasing: input[1...]).copyMemory(from: bytes)
+            hasher.update(UnsafeRawBufferPointer(input))
+            return hasher.finalize()
+        }
     }
 
     public func join(_ left: SHA256Digest, _ right: SHA256Digest) -> SHA256Digest {
-        hasher.update(1)
-        hasher.update(left)
-        hasher.update(right)
-        return hasher.finalize()
+        let half = SHA256Digest.byteCount
+        return withUnsafeTemporaryAllocation(byteCount: 1 + 2 * half, alignment: 8) { input in
+            input[0] = 1
+            left.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: input[1...half]).copyMemory(from: $0) }
+            right.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: input[(1 + half)...]).copyMemory(from: $0) }
+            hasher.update(UnsafeRawBufferPointer(input))
+            return hasher.finalize()
+        }
     }
 
     func empty() -> SHA256Digest {

@@ -96,6 +96,17 @@ struct InstanceRecord {
         }
     }
 
+    /// The version, without the rest of what the instance registered.
+    func versionText() throws(ViewError) -> String {
+        let json = version
+        guard !json.isEmpty else { return "" }
+        do {
+            return try JSONReader.parse(json) { (reader) throws(RegistryModelError) in try reader.string() }
+        } catch {
+            throw .suspect("a row of instances has no version: \(error.message)")
+        }
+    }
+
     // MARK: Filters
 
     /// The version as a JSON string, quotation marks and all.

@@ -36,6 +36,10 @@ public struct LMDBRecordStore: RecordStore {
         try row(key) { (record) throws(ViewError) in try record.instance(key) }
     }
 
+    public func version(of key: InstanceKey) throws(ViewError) -> String? {
+        try row(key) { (record) throws(ViewError) in try record.versionText() }
+    }
+
     public mutating func put(_ instance: Instance, _ state: InstanceState) throws(ViewError) {
         try write(InstanceRecord.encode(instance, state), instance.key)
     }

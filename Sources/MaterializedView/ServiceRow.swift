@@ -55,10 +55,7 @@ enum ServiceRow {
     }
 
     static func name(_ key: UnsafeRawBufferPointer) throws(ViewError) -> ServiceName {
-        do {
-            return try ServiceName(String(decoding: key, as: UTF8.self))
-        } catch {
-            throw .suspect("a key of services")
-        }
+        guard let name = ServiceName(utf8: key) else { throw .suspect("a key of services") }
+        return name
     }
 }

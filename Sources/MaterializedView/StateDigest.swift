@@ -17,13 +17,13 @@ public struct StateDigest {
         slots = [SHA256Digest](repeating: hasher.finalize(), count: HashSlot.count)
     }
 
-    /// Replaces a slot's digest by that of the records that `body` shows.
+    /// Replaces a slot's digest by that of the records that `body` shows, many at a time.
     public mutating func rehash(
         _ slot: HashSlot,
-        _ body: (_ show: (CanonicalRecord) -> Void) throws -> Void
+        _ body: (_ show: (UnsafeRawBufferPointer) -> Void) throws -> Void
     ) rethrows {
         defer { slots[slot.index] = hasher.finalize() }
-        try body { record in record.bytes.withUnsafeBytes { hasher.update($0) } }
+        try body { hasher.update($0) }
     }
 
     public var value: SHA256Digest {
@@ -64,27 +64,26 @@ public struct ViewDigest {
         try snapshot.forEachService(after: nil, limit: .max) { service in
             touched[HashSlot(service.name).index]?.append(service)
         }
+        var records = CanonicalRecords()
         for slot in HashSlot.all {
             guard let services = touched[slot.index] else { continue }
-            let instances = try services.map { try snapshot.instances(of: $0.name) }
-            let identities = slot == .registry ? try Self.registryRecords(snapshot) : []
-            digest.rehash(slot) { show in
-                for (service, instances) in zip(services, instances) {
-                    show(CanonicalRecord(service))
-                    for (instance, state) in instances { show(CanonicalRecord(instance, state)) }
-                }
-                for record in identities { show(record) }
+            records.removeAll()
+            for service in services {
+                records.append(service)
+                try snapshot.forEachInstance(of: service.name) { records.append($0, $1) }
             }
+            if slot == .registry { try Self.append(snapshot, to: &records) }
+            digest.rehash(slot) { records.withUnsafeBytes($0) }
         }
         marks = found
         return digest.value
     }
 
-    private static func registryRecords(_ snapshot: borrowing ViewSnapshot) throws -> [CanonicalRecord] {
-        var records = try snapshot.certificates().map { CanonicalRecord($0) }
-        records += try snapshot.revocations().map { CanonicalRecord($0) }
-        records += try snapshot.tokens().map { CanonicalRecord($0) }
-        if let protection = try snapshot.registry.protection { records.append(CanonicalRecord(protection)) }
-        return records
+    /// The registry's own records.
+    private static func append(_ snapshot: borrowing ViewSnapshot, to records: inout CanonicalRecords) throws {
+        try snapshot.forEachCertificate { records.append($0) }
+        for revocation in try snapshot.revocations() { records.append(revocation) }
+        for token in try snapshot.tokens() { records.append(token) }
+        if let protection = try snapshot.registry.protection { records.append(protection) }
     }
 }

@@ -68,15 +68,10 @@ enum ViewSchema {
 
     /// - Throws: `suspect` where the bytes are no such key.
     static func instanceKey(_ bytes: UnsafeRawBufferPointer) throws(ViewError) -> InstanceKey {
-        let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2 else { throw .suspect("a key of instances") }
-        do {
-            return InstanceKey(
-                service: try ServiceName(String(decoding: parts[0], as: UTF8.self)),
-                id: try InstanceID(String(decoding: parts[1], as: UTF8.self))
-            )
-        } catch {
-            throw .suspect("a key of instances")
-        }
+        guard let end = bytes.firstIndex(of: 0),
+            let service = ServiceName(utf8: UnsafeRawBufferPointer(rebasing: bytes[..<end])),
+            let id = InstanceID(utf8: UnsafeRawBufferPointer(rebasing: bytes[(end + 1)...]))
+        else { throw .suspect("a key of instances") }
+        return InstanceKey(service: service, id: id)
     }
 }

@@ -3,7 +3,14 @@ public import RegistryModel
 extension ViewSnapshot {
     /// Certificates on record, in order of their serial numbers.
     public func certificates() throws -> [CertificateRecord] {
-        try identities(.certificate) { try IdentityRow.certificate($0, $1) }
+        var found: [CertificateRecord] = []
+        try forEachCertificate { found.append($0) }
+        return found
+    }
+
+    /// The same, one after the other.
+    func forEachCertificate(_ body: (CertificateRecord) throws -> Void) throws {
+        try forEachIdentity(.certificate) { try body(try IdentityRow.certificate($0, $1)) }
     }
 
     /// By the hash of its secret.
@@ -45,13 +52,20 @@ extension ViewSnapshot {
         _ read: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Record
     ) throws -> [Record] {
         var found: [Record] = []
+        try forEachIdentity(kind) { found.append(try read($0, $1)) }
+        return found
+    }
+
+    private func forEachIdentity(
+        _ kind: IdentityRow.Kind,
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         try withUnsafeBytes(of: kind.rawValue) { start in
             try reader.access.scan(databases.identities, from: start) { key, value in
                 guard key.first == kind.rawValue else { return false }
-                found.append(try read(key, value))
+                try body(key, value)
                 return true
             }
         }
-        return found
     }
 }

@@ -130,15 +130,23 @@ public struct ViewSnapshot: ~Copyable {
     /// A service's instances, decoded.
     public func instances(of service: ServiceName) throws -> [(Instance, InstanceState)] {
         var found: [(Instance, InstanceState)] = []
+        try forEachInstance(of: service) { found.append(($0, $1)) }
+        return found
+    }
+
+    /// A service's instances, in order of ids.
+    public func forEachInstance(
+        of service: ServiceName,
+        _ body: (Instance, InstanceState) throws -> Void
+    ) throws {
         try ViewSchema.withKey(service, then: "") { prefix in
             try reader.access.scan(databases.instances, from: prefix) { key, value in
                 guard key.starts(with: prefix) else { return false }
                 let record = try InstanceRecord(value)
-                found.append((try record.instance(try ViewSchema.instanceKey(key)), try record.state()))
+                try body(try record.instance(try ViewSchema.instanceKey(key)), try record.state())
                 return true
             }
         }
-        return found
     }
 
     /// Every instance's changing part and lease, in order of keys.

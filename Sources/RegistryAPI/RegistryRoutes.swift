@@ -11,6 +11,7 @@ struct RegistryRoutes: Sendable {
     let registry: ServiceRegistry
     let authority: RegistryAuthority
     let connections: Connections
+    let followers: LogFollowers
     let door: Door
     let readiness: Readiness
     let rejoinWindow: Duration
@@ -19,6 +20,7 @@ struct RegistryRoutes: Sendable {
         registry: ServiceRegistry,
         authority: RegistryAuthority,
         connections: Connections,
+        followers: LogFollowers,
         door: Door,
         readiness: Readiness,
         rejoinWindow: Duration
@@ -27,6 +29,7 @@ struct RegistryRoutes: Sendable {
             registry: registry,
             authority: authority,
             connections: connections,
+            followers: followers,
             door: door,
             readiness: readiness,
             rejoinWindow: rejoinWindow

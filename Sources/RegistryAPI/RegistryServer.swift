@@ -129,6 +129,7 @@ public struct RegistryServer: Sendable {
     ) async throws {
         let readiness = Readiness()
         let connections = Connections()
+        let followers = LogFollowers()
         let doors = try openDoors(onAnyPort: onAnyPort)
         let tls = try options.listen.map { _ in
             try TLSDoor(registry, authority, connections, names: options.names, logger: logger)
@@ -141,7 +142,17 @@ public struct RegistryServer: Sendable {
         if let tls { services.append(TLSDoorKeeper(door: tls, logger: logger)) }
         for (index, door) in doors.enumerated() {
             services.append(
-                application(door, tls, registry, authority, connections, readiness, activity, group) { address in
+                application(
+                    door,
+                    tls,
+                    registry,
+                    authority,
+                    connections,
+                    followers,
+                    readiness,
+                    activity,
+                    group
+                ) { address in
                     if door.door == .tls, let address { authority.noteDoor(publicAddress(address)) }
                     guard let addresses = opened.note(address ?? door.address.description, at: index) else { return }
                     readiness.becomeReady(at: addresses)
@@ -246,6 +257,7 @@ public struct RegistryServer: Sendable {
         _ registry: ServiceRegistry,
         _ authority: RegistryAuthority,
         _ connections: Connections,
+        _ followers: LogFollowers,
         _ readiness: Readiness,
         _ activity: RequestActivity?,
         _ group: any EventLoopGroup,
@@ -262,6 +274,7 @@ public struct RegistryServer: Sendable {
                 registry: registry,
                 authority: authority,
                 connections: connections,
+                followers: followers,
                 door: door.door,
                 readiness: readiness,
                 rejoinWindow: options.rejoinWindow

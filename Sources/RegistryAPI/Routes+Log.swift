@@ -33,7 +33,8 @@ extension RegistryRoutes {
             guard let first = UInt64(from ?? "\(registry.sequence.next)"), first > 0 else {
                 throw ProblemDetails.badRequest("from is the sequence of the first event that is wanted")
             }
-            return LogStreamBody(registry: registry, from: SequenceNumber(first)).response
+            let place = try followers.admit()
+            return LogStreamBody(registry: registry, from: SequenceNumber(first), place: place).response
         case nil where from == nil: break
         default:
             throw ProblemDetails.badRequest("follow is 1, or left out with from", hint: "/v1/log?from=1&follow=1")

@@ -6,7 +6,17 @@
 public struct CanonicalRecord: Sendable {
     public static let version: UInt32 = 1
 
-    enum Kind: UInt8 {
+    /// The record, its length in front.
+    public let bytes: [UInt8]
+
+    fileprivate init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+}
+
+/// Canonical records one behind the other, as a digest takes them.
+public struct CanonicalRecords: Sendable {
+    private enum Kind: UInt8 {
         case service = 1
         case instance = 2
         case certificate = 3
@@ -15,17 +25,55 @@ public struct CanonicalRecord: Sendable {
         case token = 6
     }
 
-    /// The record, its length in front.
-    public private(set) var bytes: [UInt8]
+    private static let lengthBytes = 4
 
-    private init(_ kind: Kind) {
-        bytes = [0, 0, 0, 0, kind.rawValue]
-        bytes.reserveCapacity(256)
+    /// As long as ever needed and doubled when it is not enough: a field costs a store, not the growing of an array.
+    private var storage: [UInt8] = []
+    private var count = 0
+    /// Where the record begins that is being written.
+    private var start = 0
+
+    public init() {}
+
+    /// What was written before.
+    public init(copying bytes: UnsafeRawBufferPointer) {
+        storage = [UInt8](bytes)
+        count = bytes.count
     }
 
+    public func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try storage.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
+
+    public var bytes: [UInt8] {
+        Array(storage[..<count])
+    }
+
+    /// Begins anew, in the memory that there is.
+    public mutating func removeAll() {
+        count = 0
+    }
+
+    /// Each by itself.
+    public func split() -> [CanonicalRecord] {
+        withUnsafeBytes { bytes in
+            var records: [CanonicalRecord] = []
+            var offset = 0
+            while bytes.count - offset >= Self.lengthBytes {
+                let length = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+                let end = min(bytes.count, offset + Self.lengthBytes + Int(length))
+                records.append(CanonicalRecord(bytes: [UInt8](bytes[offset..<end])))
+                offset = end
+            }
+            return records
+        }
+    }
+
+    // MARK: Records
+
     /// A service's policy, and whether it is external. Counts and versions follow from its instances.
-    public init(_ service: ServiceRecord) {
-        self.init(.service)
+    public mutating func append(_ service: ServiceRecord) {
+        begin(.service)
         append(service.name.description)
         append(service.isExternal)
         append(optional: service.policy) { record, policy in
@@ -39,8 +87,8 @@ public struct CanonicalRecord: Sendable {
     }
 
     /// What an instance registered, its health, cause and times; not the words beside its health.
-    public init(_ instance: Instance, _ state: InstanceState) {
-        self.init(.instance)
+    public mutating func append(_ instance: Instance, _ state: InstanceState) {
+        begin(.instance)
         append(instance.key.service.description)
         append(instance.key.id.description)
         append(instance.endpoint.host)
@@ -78,8 +126,8 @@ public struct CanonicalRecord: Sendable {
         close()
     }
 
-    public init(_ certificate: CertificateRecord) {
-        self.init(.certificate)
+    public mutating func append(_ certificate: CertificateRecord) {
+        begin(.certificate)
         append(certificate.serial)
         append(certificate.spiffeID)
         append(certificate.keyHash)
@@ -92,8 +140,8 @@ public struct CanonicalRecord: Sendable {
         close()
     }
 
-    public init(_ token: TokenRecord) {
-        self.init(.token)
+    public mutating func append(_ token: TokenRecord) {
+        begin(.token)
         append(token.hash)
         switch token.subject {
         case .service(let name):
@@ -111,8 +159,8 @@ public struct CanonicalRecord: Sendable {
         close()
     }
 
-    public init(_ revocation: Revocation) {
-        self.init(.revocation)
+    public mutating func append(_ revocation: Revocation) {
+        begin(.revocation)
         switch revocation.subject {
         case .serial(let serial):
             append(UInt8(1))
@@ -127,8 +175,8 @@ public struct CanonicalRecord: Sendable {
     }
 
     /// The guard's state. There is no such record while nothing is protected.
-    public init(_ protection: RegistryRecord.Protection) {
-        self.init(.protection)
+    public mutating func append(_ protection: RegistryRecord.Protection) {
+        begin(.protection)
         append(protection.since.rawValue)
         append(protection.isHeld)
         append(protection.report.expected)
@@ -139,36 +187,65 @@ public struct CanonicalRecord: Sendable {
 
     // MARK: Fields
 
-    private mutating func append(_ value: some FixedWidthInteger) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    private mutating func append<Value: FixedWidthInteger>(_ value: Value) {
+        let offset = room(for: MemoryLayout<Value>.size)
+        storage.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Value.self) }
     }
 
     private mutating func append(_ value: Bool) {
-        bytes.append(value ? 1 : 0)
+        append(UInt8(value ? 1 : 0))
     }
 
     private mutating func append(_ text: String) {
-        append(UInt32(clamping: text.utf8.count))
-        bytes.append(contentsOf: text.utf8)
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
     private mutating func append(_ value: [UInt8]) {
+        value.withUnsafeBytes { append($0) }
+    }
+
+    /// Behind their length.
+    private mutating func append(_ value: UnsafeRawBufferPointer) {
         append(UInt32(clamping: value.count))
-        bytes.append(contentsOf: value)
+        let offset = room(for: value.count)
+        storage.withUnsafeMutableBytes { bytes in
+            UnsafeMutableRawBufferPointer(rebasing: bytes[offset...]).copyMemory(from: value)
+        }
+    }
+
+    /// Counts so many more as written.
+    ///
+    /// - Returns: where they begin.
+    private mutating func room(for more: Int) -> Int {
+        let offset = count
+        count += more
+        if count > storage.count {
+            storage += [UInt8](repeating: 0, count: max(more, storage.count, 1_024))
+        }
+        return offset
     }
 
     private mutating func append<Value>(
         optional value: Value?,
-        _ appendValue: (inout CanonicalRecord, Value) -> Void
+        _ appendValue: (inout CanonicalRecords, Value) -> Void
     ) {
         append(value != nil)
         if let value { appendValue(&self, value) }
     }
 
+    private mutating func begin(_ kind: Kind) {
+        start = count
+        append(UInt32(0))
+        append(kind.rawValue)
+    }
+
+    /// The record's length goes in front of it.
     private mutating func close() {
-        let count = UInt32(clamping: bytes.count - 4)
-        withUnsafeBytes(of: count.littleEndian) { length in
-            for (index, byte) in length.enumerated() { bytes[index] = byte }
+        let offset = start
+        let length = UInt32(clamping: count - start - Self.lengthBytes)
+        storage.withUnsafeMutableBytes {
+            $0.storeBytes(of: length.littleEndian, toByteOffset: offset, as: UInt32.self)
         }
     }
 }

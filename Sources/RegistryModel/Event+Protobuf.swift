@@ -27,6 +27,14 @@ extension Event {
 
     /// - Throws: `malformedEvent` where the bytes are not an event, or name something no version of this can mean.
     public init(serialized bytes: UnsafeRawBufferPointer) throws(RegistryModelError) {
+        if let plain = Event(plain: bytes) {
+            self = plain
+        } else {
+            try self.init(byLibrary: bytes)
+        }
+    }
+
+    init(byLibrary bytes: UnsafeRawBufferPointer) throws(RegistryModelError) {
         let message: Hms_Log_V1_Event
         do {
             message = try Hms_Log_V1_Event(serializedBytes: RawBytes(buffer: bytes))

@@ -38,14 +38,16 @@ public struct Actor: Sendable, Equatable {
 
 /// Facts, in the past tense. New kinds may come; a reader keeps what it does not know as bytes.
 public enum EventKind: Sendable, Equatable {
-    case instanceRegistered(Instance, health: Health)
+    /// Indirect, as is the other one with an instance: events are handed on often, and a registration is several times as
+    /// large as any other kind.
+    indirect case instanceRegistered(Instance, health: Health)
     case instanceDeregistered(InstanceKey, handle: InstanceHandle, cause: TransitionCause)
     case instanceDraining(InstanceKey, handle: InstanceHandle)
     case healthChanged(HealthChange)
     case servicePolicySet(ServiceName, MeshPolicy)
     case servicePolicyRemoved(ServiceName)
     /// The instance carries `externalURL`; its endpoint is the URL's host and port.
-    case externalServiceAdded(Instance)
+    indirect case externalServiceAdded(Instance)
     case externalServiceRemoved(ServiceName)
     /// Beats stream only.
     case heartbeats(PackedHeartbeats)

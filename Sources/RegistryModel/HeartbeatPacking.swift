@@ -82,6 +82,26 @@ extension PackedHeartbeats {
     ///
     /// - Throws: `malformedHeartbeats` where the bytes are not as described or hold another number of beats.
     public func forEach(_ body: (InstanceHandle, Timestamp) -> Void) throws(RegistryModelError) {
+        try forEachStep { (bytes, offset, beats, time) in
+            var handle: UInt64 = 0
+            for _ in 0..<beats {
+                guard let difference = Varint.read(bytes, at: &offset) else { return false }
+                handle &+= difference
+                body(InstanceHandle(handle), time)
+            }
+            return true
+        }
+    }
+
+    /// Checks the bytes as ``forEach(_:)`` does, without making each beat.
+    public func check() throws(RegistryModelError) {
+        try forEachStep { (bytes, offset, beats, _) in Varint.skip(beats, in: bytes, at: &offset) }
+    }
+
+    /// - Parameter body: takes a step's beats, so many, from the offset on; false where they are cut short.
+    private func forEachStep(
+        _ body: (UnsafeRawBufferPointer, inout Int, UInt64, Timestamp) -> Bool
+    ) throws(RegistryModelError) {
         let total = count
         let base = baseUnixMilliseconds
         let problem = packed.withUnsafeBytes { bytes -> String? in
@@ -98,11 +118,8 @@ extension PackedHeartbeats {
                 let (milliseconds, overflow) = base.addingReportingOverflow(step * Self.stepMilliseconds)
                 let (nanoseconds, overflowInTime) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
                 guard step <= UInt32.max, !overflow, !overflowInTime else { return "a step is beyond all time" }
-                var handle: UInt64 = 0
-                for _ in 0..<beats {
-                    guard let difference = Varint.read(bytes, at: &offset) else { return "a handle is cut short" }
-                    handle &+= difference
-                    body(InstanceHandle(handle), Timestamp(rawValue: nanoseconds))
+                guard body(bytes, &offset, beats, Timestamp(rawValue: nanoseconds)) else {
+                    return "a handle is cut short"
                 }
                 seen += beats
             }

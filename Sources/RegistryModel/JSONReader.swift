@@ -133,7 +133,14 @@ public struct JSONReader {
     /// A number without fraction or exponent that fits.
     public mutating func integer<I: FixedWidthInteger>(as type: I.Type = I.self) throws(RegistryModelError) -> I {
         let start = try skipNumber()
-        guard let text = String(validating: bytes[start..<position], as: UTF8.self), let value = I(text) else {
+        // Digits and no more, as numbers mostly are, and few enough to fit.
+        let digits = UnsafeRawBufferPointer(rebasing: bytes[start..<position])
+        if digits.count <= 18, digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let value = I(exactly: digits.reduce(0 as UInt64) { $0 * 10 + UInt64($1 - UInt8(ascii: "0")) })
+        {
+            return value
+        }
+        guard let text = String(validating: digits, as: UTF8.self), let value = I(text) else {
             throw malformed("a whole number from \(I.min) to \(I.max) is due", at: start)
         }
         return value

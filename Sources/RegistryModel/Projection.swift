@@ -18,6 +18,8 @@ public enum ViewChange: Sendable, Equatable {
 
 /// The fold from events to state: the one definition of what an event means.
 ///
+/// Inlinable, so that each store has its own, without a detour at every row.
+///
 /// A pure function of the log: it reads no clock, no random number, no environment. Events that do not fit the state
 /// (a health change of an instance long gone) change nothing, so every log has exactly one meaning.
 public enum Projection {
@@ -29,6 +31,7 @@ public enum Projection {
     public static let rejoinWindow = Duration.seconds(7 * 86_400)
 
     /// Applies one event; what it changed is appended to `changes`.
+    @inlinable
     public static func apply<Store: RecordStore>(
         _ event: Event,
         to store: inout Store,
@@ -90,7 +93,8 @@ public enum Projection {
         }
     }
 
-    private static func register<Store: RecordStore>(
+    @inlinable
+    static func register<Store: RecordStore>(
         _ instance: Instance,
         health: Health,
         _ event: Event,
@@ -107,7 +111,7 @@ public enum Projection {
             modified: event.sequence
         )
         if let old = try store.state(of: instance.key), let before = try store.instance(instance.key) {
-            service.forget(before, old.health)
+            service.forget(before.version, old.health)
             if before.isSameIncarnation(as: instance) {
                 state.handle = old.handle
                 state.registeredAt = old.registeredAt
@@ -115,28 +119,30 @@ public enum Projection {
             }
         }
         try store.put(instance, state)
-        service.count(instance, health)
+        service.count(instance.version, health)
         service.isExternal = instance.externalURL != nil
         try touch(&service, event, &store)
         changes.append(.upserted(instance.key))
     }
 
-    private static func remove<Store: RecordStore>(
+    @inlinable
+    static func remove<Store: RecordStore>(
         _ key: InstanceKey,
         _ state: InstanceState,
         _ event: Event,
         _ store: inout Store,
         _ changes: inout [ViewChange]
     ) throws(Store.Failure) {
-        if var service = try store.service(key.service), let instance = try store.instance(key) {
-            service.forget(instance, state.health)
+        if var service = try store.service(key.service), let version = try store.version(of: key) {
+            service.forget(version, state.health)
             try touch(&service, event, &store)
         }
         try store.remove(key)
         changes.append(.removed(key))
     }
 
-    private static func changeHealth<Store: RecordStore>(
+    @inlinable
+    static func changeHealth<Store: RecordStore>(
         _ change: HealthChange,
         _ event: Event,
         _ store: inout Store,
@@ -157,7 +163,8 @@ public enum Projection {
         changes.append(.upserted(change.key))
     }
 
-    private static func issue<Store: RecordStore>(
+    @inlinable
+    static func issue<Store: RecordStore>(
         _ certificate: CertificateRecord,
         _ store: inout Store
     ) throws(Store.Failure) {
@@ -167,7 +174,8 @@ public enum Projection {
         try store.put(previous)
     }
 
-    private static func setPolicy<Store: RecordStore>(
+    @inlinable
+    static func setPolicy<Store: RecordStore>(
         _ policy: MeshPolicy?,
         of name: ServiceName,
         _ event: Event,
@@ -180,7 +188,8 @@ public enum Projection {
         changes.append(.policyChanged(name))
     }
 
-    private static func overrideGuard<Store: RecordStore>(
+    @inlinable
+    static func overrideGuard<Store: RecordStore>(
         _ word: GuardOverride,
         _ event: Event,
         _ store: inout Store
@@ -197,7 +206,8 @@ public enum Projection {
         try store.put(registry)
     }
 
-    private static func removeStaleServices<Store: RecordStore>(
+    @inlinable
+    static func removeStaleServices<Store: RecordStore>(
         _ event: Event,
         _ store: inout Store
     ) throws(Store.Failure) {
@@ -210,7 +220,8 @@ public enum Projection {
         try store.put(registry)
     }
 
-    private static func touch<Store: RecordStore>(
+    @inlinable
+    static func touch<Store: RecordStore>(
         _ service: inout ServiceRecord,
         _ event: Event,
         _ store: inout Store
@@ -222,19 +233,21 @@ public enum Projection {
 }
 
 extension ServiceRecord {
-    fileprivate mutating func count(_ instance: Instance, _ health: Health) {
+    @usableFromInline
+    mutating func count(_ version: String, _ health: Health) {
         counts[health] &+= 1
-        if let index = versions.firstIndex(where: { $0.version == instance.version }) {
+        if let index = versions.firstIndex(where: { $0.version == version }) {
             versions[index].count &+= 1
         } else {
-            versions.append(VersionCount(version: instance.version, count: 1))
+            versions.append(VersionCount(version: version, count: 1))
             versions.sort { $0.version < $1.version }
         }
     }
 
-    fileprivate mutating func forget(_ instance: Instance, _ health: Health) {
+    @usableFromInline
+    mutating func forget(_ version: String, _ health: Health) {
         counts[health] &-= 1
-        guard let index = versions.firstIndex(where: { $0.version == instance.version }) else { return }
+        guard let index = versions.firstIndex(where: { $0.version == version }) else { return }
         versions[index].count &-= 1
         if versions[index].count == 0 { versions.remove(at: index) }
     }

@@ -111,6 +111,8 @@ public protocol RecordStore {
     func state(of key: InstanceKey) throws(Failure) -> InstanceState?
     /// What it registered.
     func instance(_ key: InstanceKey) throws(Failure) -> Instance?
+    /// The version of what it registered.
+    func version(of key: InstanceKey) throws(Failure) -> String?
     mutating func put(_ instance: Instance, _ state: InstanceState) throws(Failure)
     /// Replaces the changing part only. The instance is there.
     mutating func update(_ key: InstanceKey, _ state: InstanceState) throws(Failure)

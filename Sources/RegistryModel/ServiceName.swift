@@ -4,18 +4,11 @@ public struct ServiceName: Hashable, Comparable, Sendable, CustomStringConvertib
     public let description: String
 
     /// Names that mean something else in a mesh.
-    public static let reserved: Set<String> = ["localhost", "registry", "hms"]
+    public static let reserved = ["localhost", "registry", "hms"]
 
     /// - Throws: `invalidField` with the rule, and what breaks it.
     public init(_ text: String) throws(RegistryModelError) {
-        let bytes = text.utf8
-        func allowed(_ byte: UInt8) -> Bool {
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-        }
-        guard let first = bytes.first, let last = bytes.last, bytes.count <= 63, allowed(first), allowed(last),
-            bytes.allSatisfy({ allowed($0) || $0 == UInt8(ascii: "-") })
-        else {
+        guard Self.isLabel(text.utf8) else {
             throw RegistryModelError(
                 .invalidField,
                 "\(quoted(text)) is not a service name: 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends"
@@ -25,6 +18,25 @@ public struct ServiceName: Hashable, Comparable, Sendable, CustomStringConvertib
             throw RegistryModelError(.invalidField, "the service name \(quoted(text)) is reserved")
         }
         self.description = text
+    }
+
+    /// The same of bytes; nil where they are no name.
+    package init?(utf8 bytes: UnsafeRawBufferPointer) {
+        guard Self.isLabel(bytes) else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard !Self.reserved.contains(text) else { return nil }
+        self.description = text
+    }
+
+    private static func isLabel(_ bytes: some BidirectionalCollection<UInt8>) -> Bool {
+        func allowed(_ byte: UInt8) -> Bool {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        guard let first = bytes.first, let last = bytes.last, bytes.count <= 63, allowed(first), allowed(last) else {
+            return false
+        }
+        return bytes.allSatisfy { allowed($0) || $0 == UInt8(ascii: "-") }
     }
 
     public static func < (lhs: ServiceName, rhs: ServiceName) -> Bool {
@@ -39,6 +51,23 @@ public struct InstanceID: Hashable, Comparable, Sendable, CustomStringConvertibl
 
     /// - Throws: `invalidField` with the rule.
     public init(_ text: String) throws(RegistryModelError) {
+        guard Self.isID(text.utf8) else {
+            throw RegistryModelError(
+                .invalidField,
+                "\(quoted(text)) is not an instance id: 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-', "
+                    + "beginning with a letter or digit"
+            )
+        }
+        self.description = text
+    }
+
+    /// The same of bytes; nil where they are no id.
+    package init?(utf8 bytes: UnsafeRawBufferPointer) {
+        guard Self.isID(bytes) else { return nil }
+        self.description = String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func isID(_ bytes: some Collection<UInt8>) -> Bool {
         func alphanumeric(_ byte: UInt8) -> Bool {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -51,17 +80,8 @@ public struct InstanceID: Hashable, Comparable, Sendable, CustomStringConvertibl
             byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ":")
                 || byte == UInt8(ascii: "-")
         }
-        let bytes = text.utf8
-        guard let first = bytes.first, bytes.count <= 128, alphanumeric(first),
-            bytes.allSatisfy({ alphanumeric($0) || punctuation($0) })
-        else {
-            throw RegistryModelError(
-                .invalidField,
-                "\(quoted(text)) is not an instance id: 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-', "
-                    + "beginning with a letter or digit"
-            )
-        }
-        self.description = text
+        guard let first = bytes.first, bytes.count <= 128, alphanumeric(first) else { return false }
+        return bytes.allSatisfy { alphanumeric($0) || punctuation($0) }
     }
 
     public static func < (lhs: InstanceID, rhs: InstanceID) -> Bool {

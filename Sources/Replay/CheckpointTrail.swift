@@ -31,6 +31,14 @@ struct CheckpointTrail {
     /// Forks: what was restored, and from which event on.
     private(set) var restores: [(record: RestoreRecord, event: Event)] = []
 
+    /// An event that the fold has not come to.
+    private struct Waiting {
+        let leaf: SHA256Digest
+        let time: Timestamp
+        /// nil where states are not judged.
+        let event: Event?
+    }
+
     private let trusted: [NoteKey]
     /// Whom each key has named after itself.
     private var successors: [NoteKey: NoteKey] = [:]
@@ -39,10 +47,12 @@ struct CheckpointTrail {
     private let wanted: Set<SequenceNumber>
     private let registryID: RegistryID
     private let foldsState: Bool
-    private var waiting: [(event: Event, leaf: SHA256Digest)] = []
+    private var waiting: [Waiting] = []
     private var firstWaiting = 0
     private var tree: MerkleTree
     private var store: InMemoryRecordStore
+    /// Nobody watches; kept for its memory.
+    private var changes: [ViewChange] = []
     private var lastSize = SequenceNumber.none
 
     /// - Parameters:
@@ -50,17 +60,19 @@ struct CheckpointTrail {
     ///     rotations ties to it; empty: by any.
     ///   - wanted: sizes whose roots are asked for.
     ///   - start: the tree before the first event; where it is not empty, states are not known and not judged.
+    ///   - comparesStates: where false, states are not judged.
     init(
         registryID: RegistryID,
         trusted: [NoteKey],
         wanted: Set<SequenceNumber>,
-        start: MerkleTree
+        start: MerkleTree,
+        comparesStates: Bool
     ) throws {
         self.registryID = registryID
         self.trusted = trusted
         self.wanted = wanted
         tree = start
-        foldsState = start.size == 0
+        foldsState = comparesStates && start.size == 0
         store = try InMemoryRecordStore()
     }
 
@@ -79,7 +91,7 @@ struct CheckpointTrail {
             restores.append((record, event))
         default: break
         }
-        waiting.append((event, leaf))
+        waiting.append(Waiting(leaf: leaf, time: event.time, event: foldsState ? event : nil))
         if waiting.count - firstWaiting > Self.window { fold() }
     }
 
@@ -153,8 +165,7 @@ struct CheckpointTrail {
             note(event.sequence, "its origin \(record.origin) is not this log's")
         }
         judgeSignature(record, event)
-        guard foldsState else { return }
-        if record.digestVersion == CanonicalRecord.version {
+        if foldsState, record.digestVersion == CanonicalRecord.version {
             if store.stateDigest().bytes == record.stateDigest {
                 digests += 1
             } else {
@@ -190,20 +201,21 @@ struct CheckpointTrail {
     }
 
     private mutating func fold() {
-        let (event, leaf) = waiting[firstWaiting]
+        let next = waiting[firstWaiting]
         firstWaiting += 1
         if firstWaiting > 4_096, firstWaiting * 2 > waiting.count {
             waiting.removeFirst(firstWaiting)
             firstWaiting = 0
         }
-        tree.append(hash: leaf)
-        if foldsState {
-            var changes: [ViewChange] = []
+        tree.append(hash: next.leaf)
+        if let event = next.event {
             Projection.apply(event, to: &store, changes: &changes)
+            changes.removeAll(keepingCapacity: true)
         }
-        if wanted.contains(event.sequence) {
-            roots[event.sequence] = tree.root
-            times[event.sequence] = event.time
+        let sequence = SequenceNumber(tree.size)
+        if wanted.contains(sequence) {
+            roots[sequence] = tree.root
+            times[sequence] = next.time
         }
     }
 }

@@ -13,8 +13,9 @@ public final class InMemoryRecordStore: RecordStore {
 
     /// A row in a place of its own: a state is read or changed without copying the instance beside it.
     private final class Entry {
-        var instance: Instance
+        // First, so that both and the key are near each other: most events read no more.
         var state: InstanceState
+        var instance: Instance
 
         init(_ instance: Instance, _ state: InstanceState) {
             self.instance = instance
@@ -23,15 +24,50 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     private final class Service {
+        let name: ServiceName
+        let slot: HashSlot
         var record: ServiceRecord?
-        var rows: [InstanceID: Entry] = [:]
+        private(set) var rows: [InstanceID: Entry] = [:]
+        /// The same in order of ids; nil where it is to be made anew.
+        private var inOrder: [Entry]?
+
+        init(_ name: ServiceName) {
+            self.name = name
+            slot = HashSlot(name)
+        }
 
         var isEmpty: Bool { record == nil && rows.isEmpty }
+
+        var orderedRows: [Entry] {
+            if let inOrder { return inOrder }
+            let made = rows.values.sorted { $0.instance.key.id < $1.instance.key.id }
+            inOrder = made
+            return made
+        }
+
+        func put(_ row: Entry) {
+            rows[row.instance.key.id] = row
+            inOrder = nil
+        }
+
+        func remove(_ id: InstanceID) {
+            guard rows.removeValue(forKey: id) != nil else { return }
+            inOrder = nil
+        }
+
+        func reserve(_ count: Int) {
+            rows.reserveCapacity(count)
+        }
     }
 
     private var services: [ServiceName: Service] = [:]
-    private var slots = [Set<ServiceName>](repeating: [], count: HashSlot.count)
-    private var touched: Set<HashSlot> = []
+    /// The same by slots, in order of names.
+    private var slots = [[Service]](repeating: [], count: HashSlot.count)
+    /// Slots in which anything changed since the last digest.
+    private var touched = [Bool](repeating: false, count: HashSlot.count)
+    /// What was last found: an event is about one service and mostly about one instance, and asks for each several times.
+    private var recentService: Service?
+    private var recentRow: Entry?
     private var certificatesBySerial: [String: CertificateRecord] = [:]
     /// The same, for the digest: a fleet has a hundred thousand, of which a minute changes a few.
     private var certificateRecords = OrderedRecords()
@@ -47,7 +83,7 @@ public final class InMemoryRecordStore: RecordStore {
     /// What a view shows.
     public init(_ snapshot: borrowing ViewSnapshot) throws {
         digest = try StateDigest()
-        touched = Set(HashSlot.all)
+        touched = [Bool](repeating: true, count: HashSlot.count)
         record = try snapshot.registry
         var records: [ServiceRecord] = []
         try snapshot.forEachService(after: nil, limit: .max) { records.append($0) }
@@ -55,8 +91,8 @@ public final class InMemoryRecordStore: RecordStore {
             let service = entry(record.name)
             service.record = record
             let instances = try snapshot.instances(of: record.name)
-            service.rows.reserveCapacity(instances.count)
-            for (instance, state) in instances { service.rows[instance.key.id] = Entry(instance, state) }
+            service.reserve(instances.count)
+            for (instance, state) in instances { service.put(Entry(instance, state)) }
         }
         for certificate in try snapshot.certificates() { put(certificate) }
         for revocation in try snapshot.revocations() { revocationsBySubject[revocation.subject] = revocation }
@@ -66,39 +102,42 @@ public final class InMemoryRecordStore: RecordStore {
     // MARK: The projection's store
 
     public func state(of key: InstanceKey) throws(Never) -> InstanceState? {
-        services[key.service]?.rows[key.id]?.state
+        row(key)?.state
     }
 
     public func instance(_ key: InstanceKey) throws(Never) -> Instance? {
-        services[key.service]?.rows[key.id]?.instance
+        row(key)?.instance
+    }
+
+    public func version(of key: InstanceKey) throws(Never) -> String? {
+        row(key)?.instance.version
     }
 
     public func put(_ instance: Instance, _ state: InstanceState) throws(Never) {
-        let service = entry(instance.key.service)
-        if let row = service.rows[instance.key.id] {
-            row.instance = instance
-            row.state = state
-        } else {
-            service.rows[instance.key.id] = Entry(instance, state)
-        }
+        let row = Entry(instance, state)
+        entry(instance.key.service).put(row)
+        recentRow = row
     }
 
     public func update(_ key: InstanceKey, _ state: InstanceState) throws(Never) {
-        entry(key.service).rows[key.id]?.state = state
+        guard let row = row(key) else { return }
+        touch(entry(key.service).slot)
+        row.state = state
     }
 
     public func remove(_ key: InstanceKey) throws(Never) {
         let entry = entry(key.service)
-        entry.rows[key.id] = nil
-        if entry.isEmpty { forget(key.service) }
+        entry.remove(key.id)
+        recentRow = nil
+        if entry.isEmpty { forget(entry) }
     }
 
     public func instanceIDs(of service: ServiceName) throws(Never) -> [InstanceID] {
-        (services[service]?.rows.keys).map { $0.sorted() } ?? []
+        found(service)?.orderedRows.map(\.instance.key.id) ?? []
     }
 
     public func service(_ name: ServiceName) throws(Never) -> ServiceRecord? {
-        services[name]?.record
+        found(name)?.record
     }
 
     public func put(_ service: ServiceRecord) throws(Never) {
@@ -108,7 +147,7 @@ public final class InMemoryRecordStore: RecordStore {
     public func removeService(_ name: ServiceName) throws(Never) {
         let entry = entry(name)
         entry.record = nil
-        if entry.isEmpty { forget(name) }
+        if entry.isEmpty { forget(entry) }
     }
 
     public func emptyServices(unchangedSince time: Timestamp) throws(Never) -> [ServiceName] {
@@ -122,9 +161,9 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     public func put(_ certificate: CertificateRecord) throws(Never) {
-        touched.insert(.registry)
+        touch(.registry)
         certificatesBySerial[certificate.serial] = certificate
-        certificateRecords.put(certificate.serial, CanonicalRecord(certificate))
+        certificateRecords.put(certificate)
     }
 
     public func certificates(ofLineage lineage: [UInt8]) throws(Never) -> [CertificateRecord] {
@@ -136,12 +175,12 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     public func put(_ revocation: Revocation) throws(Never) {
-        touched.insert(.registry)
+        touch(.registry)
         revocationsBySubject[revocation.subject] = revocation
     }
 
     public func removeLapsedIdentities(before time: Timestamp) throws(Never) {
-        touched.insert(.registry)
+        touch(.registry)
         for (serial, certificate) in certificatesBySerial where certificate.notAfter < time {
             certificatesBySerial[serial] = nil
             certificateRecords.remove(serial)
@@ -155,7 +194,7 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     public func put(_ token: TokenRecord) throws(Never) {
-        touched.insert(.registry)
+        touch(.registry)
         tokensByHash[token.hash] = token
     }
 
@@ -168,23 +207,47 @@ public final class InMemoryRecordStore: RecordStore {
     }
 
     public func put(_ registry: RegistryRecord) throws(Never) {
-        touched.insert(.registry)
+        touch(.registry)
         record = registry
     }
 
+    private func touch(_ slot: HashSlot) {
+        touched[slot.index] = true
+    }
+
+    private func found(_ name: ServiceName) -> Service? {
+        if let recentService, recentService.name == name { return recentService }
+        guard let found = services[name] else { return nil }
+        recentService = found
+        return found
+    }
+
+    private func row(_ key: InstanceKey) -> Entry? {
+        if let recentRow, recentRow.instance.key == key { return recentRow }
+        guard let found = found(key.service)?.rows[key.id] else { return nil }
+        recentRow = found
+        return found
+    }
+
+    /// A service that is about to change; made where there is none.
     private func entry(_ name: ServiceName) -> Service {
-        let slot = HashSlot(name)
-        touched.insert(slot)
-        if let found = services[name] { return found }
-        let made = Service()
+        if let found = found(name) {
+            touch(found.slot)
+            return found
+        }
+        let made = Service(name)
+        touch(made.slot)
         services[name] = made
-        slots[slot.index].insert(name)
+        let place = slots[made.slot.index].firstIndex { $0.name > name } ?? slots[made.slot.index].endIndex
+        slots[made.slot.index].insert(made, at: place)
+        recentService = made
         return made
     }
 
-    private func forget(_ name: ServiceName) {
-        services[name] = nil
-        slots[HashSlot(name).index].remove(name)
+    private func forget(_ service: Service) {
+        services[service.name] = nil
+        slots[service.slot.index].removeAll { $0 === service }
+        recentService = nil
     }
 
     // MARK: Questions
@@ -200,9 +263,7 @@ public final class InMemoryRecordStore: RecordStore {
 
     /// A service's instances, in order of ids.
     public func rows(of service: ServiceName) -> [Row] {
-        guard let rows = services[service]?.rows else { return [] }
-        return rows.values.map { Row(instance: $0.instance, state: $0.state) }
-            .sorted { $0.instance.key.id < $1.instance.key.id }
+        found(service)?.orderedRows.map { Row(instance: $0.instance, state: $0.state) } ?? []
     }
 
     /// In order of serial numbers.
@@ -229,28 +290,42 @@ public final class InMemoryRecordStore: RecordStore {
 
     /// Version 1 of the state digest; hashes only what changed since the last time.
     public func stateDigest() -> SHA256Digest {
-        for slot in touched {
+        for slot in HashSlot.all where touched[slot.index] {
             digest.rehash(slot) { show in
-                for record in records(of: slot) { show(record) }
+                services(of: slot).withUnsafeBytes(show)
+                guard slot == .registry else { return }
+                certificateRecords.forEachRun(show)
+                otherIdentities.withUnsafeBytes(show)
             }
+            touched[slot.index] = false
         }
-        touched.removeAll(keepingCapacity: true)
         return digest.value
     }
 
     /// What a slot's digest is made of, in order.
     public func records(of slot: HashSlot) -> [CanonicalRecord] {
-        var records: [CanonicalRecord] = []
-        for name in slots[slot.index].sorted() {
-            guard let record = services[name]?.record else { continue }
-            records.append(CanonicalRecord(record))
-            for row in rows(of: name) { records.append(CanonicalRecord(row.instance, row.state)) }
-        }
+        var records = services(of: slot).split()
         guard slot == .registry else { return records }
-        records += certificateRecords.records()
-        records += revocations.map { CanonicalRecord($0) }
-        records += tokens.map { CanonicalRecord($0) }
-        if let protection = record.protection { records.append(CanonicalRecord(protection)) }
+        certificateRecords.forEachRun { records += CanonicalRecords(copying: $0).split() }
+        return records + otherIdentities.split()
+    }
+
+    private func services(of slot: HashSlot) -> CanonicalRecords {
+        var records = CanonicalRecords()
+        for service in slots[slot.index] {
+            guard let record = service.record else { continue }
+            records.append(record)
+            for row in service.orderedRows { records.append(row.instance, row.state) }
+        }
+        return records
+    }
+
+    /// What stands behind the certificates.
+    private var otherIdentities: CanonicalRecords {
+        var records = CanonicalRecords()
+        for revocation in revocations { records.append(revocation) }
+        for token in tokens { records.append(token) }
+        if let protection = record.protection { records.append(protection) }
         return records
     }
 }

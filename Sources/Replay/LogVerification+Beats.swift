@@ -22,10 +22,9 @@ extension LogVerification {
                 )
                 return
             }
-            var seen: UInt64 = 0
             do {
-                // swift-format-ignore: ReplaceForEachWithForLoop
-                try packed.forEach { _, _ in seen += 1 }
+                try packed.check()
+                counts[shown.path, default: 0] += UInt64(packed.count)
             } catch {
                 unreadable.append(
                     Problem(
@@ -36,7 +35,6 @@ extension LogVerification {
                     )
                 )
             }
-            counts[shown.path, default: 0] += seen
         }
         heartbeats.read = counts.values.reduce(0, +)
         problems += summary.findings.map {

@@ -47,6 +47,8 @@ public struct LogVerification: Sendable {
     public internal(set) var heartbeats = Heartbeats()
     public internal(set) var checkpoints: UInt64 = 0
     public internal(set) var digests: UInt64 = 0
+    /// Whether events were folded into states, to compare them with those that were signed.
+    public internal(set) var comparesStates = true
     /// The keys that signed, the newest last: an epoch has one, until that names another.
     public internal(set) var keys: [NoteKey] = []
     public internal(set) var isKeyTrusted = false
@@ -77,11 +79,13 @@ public struct LogVerification: Sendable {
     /// - Parameters:
     ///   - notes: files of checkpoints that were kept elsewhere.
     ///   - trusted: public keys that were kept elsewhere.
+    ///   - comparesStates: where false, only the record itself is looked at, in a fraction of the time.
     ///   - progress: bytes looked through, and in all.
     public static func run(
         _ source: AuditSource,
         notes: [String] = [],
         trusted: [NoteKey] = [],
+        comparesStates: Bool = true,
         progress: (UInt64, UInt64) -> Void = { _, _ in }
     ) throws -> LogVerification {
         let kept = try notes.map { try KeptCheckpoint(path: $0) }
@@ -105,7 +109,8 @@ public struct LogVerification: Sendable {
                     registryID: start.identity.registryID,
                     trusted: trusted,
                     wanted: wanted,
-                    start: start.tree
+                    start: start.tree,
+                    comparesStates: comparesStates
                 )
             }
             trail?.take(shown.event, leaf: shown.leaf, epoch: shown.epoch)
@@ -113,6 +118,7 @@ public struct LogVerification: Sendable {
         trail?.finish()
         var result = LogVerification(summary: summary)
         result.isKeyTrusted = !trusted.isEmpty
+        result.comparesStates = comparesStates
         result.problems = summary.findings.map {
             Problem(path: $0.path, offset: $0.offset, sequence: $0.batch, what: $0.what)
         }

@@ -121,7 +121,7 @@ public enum SnapshotArchive {
         }
         try forEachFile(of: archive, written, path) { file, entry in
             let hasher = try SHA256Hasher()
-            try archive.content(of: entry) { piece in piece.withUnsafeBytes { hasher.update($0) } }
+            try archive.content(of: entry) { hasher.update($0) }
             return hasher.finalize()
         }
     }

@@ -33,10 +33,20 @@ public struct ViewRebuild: Sendable {
         var memory = try InMemoryRecordStore()
         let last = try reader.lastSequence
         var applied = SequenceNumber.none
-        while applied < last {
-            let through = min(applied.advanced(by: chunk), last)
-            applied = try apply(from: applied.next, through: through, reader, view, &memory)
-            progress(applied.rawValue, last.rawValue)
+        var chunk: [Event] = []
+        try reader.forEach(from: applied.next, through: last) { event, _ in
+            guard event.sequence == applied.next else { return false }
+            chunk.append(event)
+            applied = event.sequence
+            if chunk.count == Self.chunk || applied == last {
+                try apply(chunk, to: view, &memory)
+                chunk.removeAll(keepingCapacity: true)
+                progress(applied.rawValue, last.rawValue)
+            }
+            return true
+        }
+        guard applied == last else {
+            throw ReplayError(.unreadable, "event \(applied.next) can't be read", hint: "hms-replay verify")
         }
         try view.sync()
         var digest = try ViewDigest()
@@ -48,30 +58,18 @@ public struct ViewRebuild: Sendable {
     }
 
     private static func apply(
-        from first: SequenceNumber,
-        through last: SequenceNumber,
-        _ reader: LogReader,
-        _ view: RegistryView,
+        _ events: [Event],
+        to view: RegistryView,
         _ memory: inout InMemoryRecordStore
-    ) throws -> SequenceNumber {
-        var reached = SequenceNumber.none
-        var expected = first
+    ) throws {
         try view.write { (store: inout LMDBRecordStore) in
             var changes: [ViewChange] = []
-            try reader.forEach(from: first, through: last) { event, _ in
-                guard event.sequence == expected else { return false }
+            for event in events {
                 try Projection.apply(event, to: &store, changes: &changes)
                 Projection.apply(event, to: &memory, changes: &changes)
                 changes.removeAll(keepingCapacity: true)
-                reached = event.sequence
-                expected = event.sequence.next
-                return true
             }
-            guard reached == last else {
-                throw ReplayError(.unreadable, "event \(expected) can't be read", hint: "hms-replay verify")
-            }
-            try store.setApplied(reached)
+            if let last = events.last { try store.setApplied(last.sequence) }
         }
-        return reached
     }
 }

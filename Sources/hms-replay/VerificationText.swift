@@ -73,7 +73,11 @@ struct VerificationText {
                     "\(HumanText.counted(result.checkpoints, "checkpoint")) by \(key.short), each follows from the last"
                 )
             )
-            lines.append(good("state", "\(HumanText.counted(result.digests, "digest")) reproduced by replay"))
+            lines.append(
+                result.comparesStates
+                    ? good("state", "\(HumanText.counted(result.digests, "digest")) reproduced by replay")
+                    : warning("state", "not compared with the events")
+            )
         } else {
             lines.append(warning("signatures", "none on record yet"))
         }
@@ -213,6 +217,7 @@ extension VerificationText {
         if let root = summary.root { json.member("root", Base64.encode(root.bytes)) }
         json.member("keys", result.keys.map { "\($0)" })
         json.member("checkpoints", result.checkpoints)
+        json.member("states_compared", result.comparesStates)
         json.member("state_digests", result.digests)
         if let last = result.lastCheckpoint { json.member("signed_through", last.size.rawValue) }
         json.member("half_written_end", summary.torn != nil)

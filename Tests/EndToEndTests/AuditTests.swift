@@ -76,10 +76,6 @@ struct AuditTests {
                     + "zstd -tq \(directory)/f.zst"
             )
             #expect(followed.status == 0, "\(followed.output)")
-            let rehearsed = try await daemon.reg("policy", "set", "billing", "--ttl", "15s", "--rehearse")
-            // Without heartbeats there is nothing to rehearse by, and then nothing is set.
-            let isSet = try await daemon.reg("policy", "get", "billing").output.contains("15s")
-            #expect(isSet == (rehearsed.exitCode == 0) && [0, 1].contains(rehearsed.exitCode), "\(rehearsed.errors)")
             _ = try await daemon.program.end()
             let segment = data + "/log/00000000000000000001.hmslog.zst"
             let held = try readFile(segment)
@@ -94,6 +90,41 @@ struct AuditTests {
             let named = try await replay("state", "--log", directory + "/any.zst", "--json")
             #expect(named.exitCode == 0 && named.output.contains("b-3"), "\(named.errors)")
             #expect(try await replay("state", "--log", directory + "/k.vkey").exitCode == 1)
+        }
+    }
+
+    @Test("new rules of silence are rehearsed by what was recorded before they are set, or nothing is set")
+    func rehearsed() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            let daemon = try await Daemon.start(data)
+            let added = try await daemon.reg(
+                ["add", "billing", "--address", "10.1.3.4", "--port", "7000", "--id", "b-1", "--ttl", "10s"]
+            )
+            #expect(added.exitCode == 0, "\(added.errors)")
+            // Heartbeats are written once a second.
+            for _ in 0..<4 {
+                #expect(try await daemon.reg("heartbeat", "billing", "b-1").exitCode == 0)
+                try await Task.sleep(for: .milliseconds(700))
+            }
+            let rehearsed = try await daemon.reg("policy", "set", "billing", "--ttl", "15s", "--rehearse")
+            #expect(rehearsed.exitCode == 0, "\(rehearsed.errors)")
+            for word in ["RECORDED", "REHEARSED", "heartbeat"] {
+                #expect(rehearsed.errors.contains(word), "\(rehearsed.errors)")
+            }
+            // What is asked for on stdout is the policy.
+            #expect(rehearsed.output.contains("15s") && !rehearsed.output.contains("REHEARSED"), "\(rehearsed.output)")
+            #expect(try await daemon.reg("policy", "get", "billing").output.contains("15s"))
+            // Where the registry's files are not, nothing is changed.
+            _ = try runShell("mv \(data)/beats \(data)/elsewhere")
+            let refused = try await daemon.reg("policy", "set", "billing", "--ttl", "45s", "--rehearse", "--yes")
+            _ = try runShell("mv \(data)/elsewhere \(data)/beats")
+            #expect(refused.exitCode == 3 && refused.errors.contains("rehearse where"), "\(refused.errors)")
+            #expect(!(try await daemon.reg("policy", "get", "billing").output.contains("45s")))
+            // Rules that have nothing to do with silence can't be.
+            let useless = try await daemon.reg("policy", "set", "billing", "--retries", "1", "--rehearse")
+            #expect(useless.exitCode == 2, "\(useless.errors)")
+            _ = try await daemon.program.end()
         }
     }
 

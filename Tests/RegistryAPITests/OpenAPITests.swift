@@ -78,6 +78,7 @@ struct OpenAPITests {
                 registry: registry,
                 authority: try RegistryAuthority(registry, trustDomain: TrustDomain("gov.local")),
                 connections: Connections(),
+                followers: LogFollowers(),
                 door: .operators,
                 readiness: Readiness(),
                 rejoinWindow: .seconds(1)

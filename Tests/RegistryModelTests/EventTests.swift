@@ -152,11 +152,16 @@ struct HeartbeatPackingTests {
         func expectHarmless(_ bytes: [UInt8]) {
             var beats = sound
             beats.packed = bytes
+            var isSound = true
             do throws(RegistryModelError) {
                 _ = try unpack(beats)
             } catch {
                 #expect(error.code == .malformedHeartbeats)
+                isSound = false
             }
+            // Looking them through without making them comes to the same.
+            let isChecked = (try? beats.check()) != nil
+            #expect(isChecked == isSound, "\(bytes)")
         }
         for count in 0..<sound.packed.count {
             var cut = sound
@@ -172,6 +177,29 @@ struct HeartbeatPackingTests {
         for base in [Int64.min, .max] {
             let beats = PackedHeartbeats(follows: .none, baseUnixMilliseconds: base, count: 1, packed: [1, 1, 1])
             #expect(throws: RegistryModelError(.malformedHeartbeats, "")) { _ = try unpack(beats) }
+        }
+    }
+
+    @Test("many varints are passed over as they are read one by one")
+    func skippedVarints() {
+        var random = SeededGenerator(usual: 5)
+        for _ in 0..<4_000 {
+            var bytes: [UInt8] = []
+            let count = random.below(24)
+            let shift = UInt64(random.below(64))
+            for _ in 0..<count {
+                Varint.append(random.oneIn(6) ? random.magnitude() : random.next() >> shift, to: &bytes)
+                // Too long, or as long as can be.
+                if random.oneIn(60) { bytes += [UInt8](repeating: 0x80, count: random.below(12)) + [1] }
+            }
+            if random.oneIn(4) { bytes.removeLast(min(bytes.count, random.below(3))) }
+            bytes.withUnsafeBytes { raw in
+                var read = 0
+                let isRead = (0..<count).allSatisfy { _ in Varint.read(raw, at: &read) != nil }
+                var skipped = 0
+                #expect(Varint.skip(UInt64(count), in: raw, at: &skipped) == isRead, "seed \(random.seed): \(bytes)")
+                #expect(!isRead || skipped == read, "seed \(random.seed): \(bytes)")
+            }
         }
     }
 

@@ -100,8 +100,10 @@ struct StateDigestTests {
     func serviceRecord() throws {
         var service = ServiceRecord(name: try ServiceName("ab"))
         service.policy = MeshPolicy(retries: 2)
+        var records = CanonicalRecords()
+        records.append(service)
         #expect(
-            CanonicalRecord(service).bytes
+            records.bytes
                 == [22, 0, 0, 0, 1, 2, 0, 0, 0, 0x61, 0x62, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
         )
     }

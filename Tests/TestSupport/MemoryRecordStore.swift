@@ -24,6 +24,10 @@ public struct MemoryRecordStore: RecordStore, Equatable {
         instances[key]?.instance
     }
 
+    public func version(of key: InstanceKey) throws(Never) -> String? {
+        instances[key]?.instance.version
+    }
+
     public mutating func put(_ instance: Instance, _ state: InstanceState) throws(Never) {
         instances[instance.key] = Row(instance: instance, state: state)
     }
