@@ -206,6 +206,18 @@ struct DoctorTests {
         )
     }
 
+    @Test("a name that nobody registered is told with the one that may have been meant")
+    func nearest() throws {
+        let status = try SidecarStatus(
+            parsing: Array(
+                #"{"upstreams":[{"service":"legder","known":false,"usable":0,"total":0,"instances":[]}]}"#.utf8
+            )
+        )
+        let known = UpstreamChecks.findings(status.upstreams, nearest: ["legder": "ledger"])
+        #expect(known.map(\.advice) == ["did you mean ledger? all names: hms-reg list"])
+        #expect(UpstreamChecks.findings(status.upstreams).map(\.advice) == ["all names: hms-reg list"])
+    }
+
     @Test("the machine is one line while it is fine, and a line for each thing that is not")
     func machine() {
         var facts = MachineFacts(diskUsedFraction: 0.614, residentBytes: 14_000_000, ownVersion: "1.0.0")
