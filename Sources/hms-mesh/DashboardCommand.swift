@@ -66,6 +66,8 @@ struct DashboardCommand: AsyncParsableCommand {
                 exitCode: .unreachable
             )
         }
+        let login = PersonalLogin(at: address)
+        await login.refresh()
         try await Self.reach(address)
         let remote = try await look(address)
         let signals = StopSignals()
@@ -80,8 +82,10 @@ struct DashboardCommand: AsyncParsableCommand {
         output.note(output.errorStyle.dim("  registry \(address) \(output.symbols.separator) Ctrl-C ends it"))
         if !noOpen { Self.open(url) }
         let serving = Task { try await dashboard.run() }
+        let keeping = Task { await login.keepFresh() }
         let signal = await signals.received()
         serving.cancel()
+        keeping.cancel()
         throw ExitCode(128 + signal)
     }
 

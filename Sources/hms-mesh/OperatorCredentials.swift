@@ -9,7 +9,7 @@ actor OperatorCredentials {
     private static let certificateLife = Duration.seconds(3_600)
     /// For so long one is used before it is looked for anew.
     private static let useAtSocket = Duration.seconds(1_800)
-    private static let useOfLogin = Duration.seconds(30)
+    private static let useOfLogin = Duration.seconds(60)
 
     private let address: RegistryAddress
     private var kept: (credentials: RegistryCredentials, until: ContinuousClock.Instant)?
@@ -40,7 +40,8 @@ actor OperatorCredentials {
                     try await connection.issueCredentials(for: .user(login), role: .operator, life: certificateLife)
                 }
             }
-            let stored = try IdentityStore(for: address, environment: Environment.variable).load()
+            let store = IdentityStore(for: address, environment: Environment.variable)
+            let stored = try await store.loadFresh(at: address)
             guard let credentials = stored, credentials.identity != nil else {
                 throw CommandError(
                     "You are not logged in at \(address)",

@@ -67,7 +67,7 @@ export function paintMesh() {
   const edges = merged();
   const isEmpty = store.sidecars.length === 0;
   note.hidden = !isEmpty;
-  setText(note, store.past ? "Calls are not on record in the registry's log: only the present is shown here." : "No sidecar of yours runs on this machine, so nobody tells of calls. In a service's folder: hms-mesh dev. Those elsewhere, for operators: hms-mesh dashboard --remote");
+  setText(note, store.past ? "Calls are not on record in the registry's log: only the present is shown here." : !store.registry ? "Waiting for the dashboard." : "No sidecar of yours runs on this machine, so nobody tells of calls. In a service's folder: hms-mesh dev. Those elsewhere, for operators: hms-mesh dashboard --remote");
   const hasNothing = isEmpty && store.silent.length === 0;
   for (const card of $("view-mesh").querySelectorAll(".card")) card.hidden = hasNothing || Boolean(store.past);
   if (store.past) note.hidden = false;

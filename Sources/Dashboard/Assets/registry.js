@@ -109,7 +109,7 @@ function checkpointText(registry, status) {
   if (!registry.checkpoint) return "none signed yet";
   const behind = status.sequence - registry.checkpoint.size;
   const since = status.checkpoint?.current || behind <= 0 ? "nothing since" : `${count(behind)} event${behind === 1 ? "" : "s"} since`;
-  return `signed through ${count(registry.checkpoint.size)}${signedAt ? ` ${ago(Date.parse(signedAt), registryNow())}` : ""}, ${since}`;
+  return `signed through ${count(registry.checkpoint.size)}${signedAt ? `, ${ago(Date.parse(signedAt), registryNow())}` : ""} · ${since}`;
 }
 
 function snapshotsText(status) {
