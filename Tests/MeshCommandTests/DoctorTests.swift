@@ -200,7 +200,7 @@ struct DoctorTests {
                 "upstream fine: identity-check: 2 of 3 routable",
                 "ejected wrong: identity-check/a: left out for 22s more (the last try: 503)",
                 "upstream wrong: ledger: no such service is registered",
-                "breaker wrong: payment-gateway: circuit breaker open, next probe in 800ms",
+                "breaker wrong: payment-gateway: circuit breaker open for 800ms: one call a second tries it",
                 "upstream wrong: printer: 0 of 1 routable",
             ]
         )

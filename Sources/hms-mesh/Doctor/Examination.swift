@@ -118,7 +118,10 @@ struct Examination: Sendable {
                 }
             }
             guard let answer else {
-                throw RegistryClientError(.unreachable, "no answer within \(Self.limit.components.seconds)s")
+                throw RegistryClientError(
+                    .unreachable,
+                    "no answer from \(registry) within \(Self.limit.components.seconds)s"
+                )
             }
             return (.answered(answer.0), answer.1)
         } catch let error as RegistryClientError {

@@ -18,7 +18,7 @@ enum UpstreamChecks {
                 .breaker,
                 .upstreams,
                 .wrong,
-                "\(name): circuit breaker open, next probe in \(HumanText.duration(milliseconds: Double(open)))",
+                "\(name): circuit breaker open for \(HumanText.duration(milliseconds: Double(open))): one call a second tries it",
                 advice: "hms-mesh tail --service \(name) --status 5xx"
             )
         }
