@@ -211,6 +211,8 @@ let targets: [Target] = [
         name: "DashboardTests",
         dependencies: [
             "Dashboard", "Mesh", "RegistryClient", "RegistryModel", "TestSupport",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ]
     ),

@@ -3,8 +3,8 @@ import NIOCore
 /// A web page that shows a registry and the mesh around it, served on loopback by this process alone.
 ///
 /// You would use it to see what is failing now, who calls whom, and how the registry was at a moment of the past. It only
-/// reads: of the registry what its credentials allow, of sidecars those of its own user on its own machine. Only that user's
-/// browser is answered, and only under a name of loopback.
+/// reads: of the registry what its credentials allow, of sidecars those of its own user on its own machine, and with an
+/// operator's certificate those elsewhere. Only that user's browser is answered, and only under a name of loopback.
 ///
 /// ```swift
 /// let dashboard = try await Dashboard.start(configuration)
@@ -38,7 +38,11 @@ public struct Dashboard: Sendable {
     ) {
         let model = DashboardModel(registry: configuration.registry)
         port = channel.channel.localAddress?.port ?? configuration.port
-        sidecars = SidecarFollower(model: model, sockets: configuration.sidecarSockets)
+        sidecars = SidecarFollower(
+            model: model,
+            sockets: configuration.sidecarSockets,
+            remote: configuration.remote
+        )
         registry = RegistryFollower(
             model: model,
             address: configuration.registry,

@@ -11,6 +11,8 @@ public struct DashboardConfiguration: Sendable {
     public var credentials: @Sendable () -> RegistryCredentials?
     /// Paths of the admin sockets of this user's sidecars, asked for once a second; some may be of sidecars that ended.
     public var sidecarSockets: @Sendable () -> [String]
+    /// nil: no sidecar elsewhere is asked.
+    public var remote: RemoteLook?
     public var version: String
 
     public init(
@@ -19,6 +21,7 @@ public struct DashboardConfiguration: Sendable {
         registry: RegistryAddress,
         credentials: @escaping @Sendable () -> RegistryCredentials? = { nil },
         sidecarSockets: @escaping @Sendable () -> [String] = { [] },
+        remote: RemoteLook? = nil,
         version: String
     ) {
         self.host = host
@@ -26,6 +29,7 @@ public struct DashboardConfiguration: Sendable {
         self.registry = registry
         self.credentials = credentials
         self.sidecarSockets = sidecarSockets
+        self.remote = remote
         self.version = version
     }
 }

@@ -130,15 +130,16 @@ struct ManifestSource {
             let there = self.place(line: place.line, column: tab + 1, length: tabs)
             return malformed("a tab indents this line", there, note: "YAML takes spaces only")
         }
-        return malformed("not YAML: \(problem)", place)
+        return malformed("not YAML: \(problem)", place, hint: "one line is enough: service: {name: NAME, port: PORT}")
     }
 
     private func malformed(
         _ message: String,
         _ place: ManifestError.Diagnostic.Place?,
-        note: String? = nil
+        note: String? = nil,
+        hint: String? = nil
     ) -> ManifestError {
-        ManifestError(.malformed, file: file, [.init(message: message, place: place, note: note)])
+        ManifestError(.malformed, file: file, [.init(message: message, place: place, note: note, hint: hint)])
     }
 
     /// Where a key stands again in the same column; the parser tells only of its first place.

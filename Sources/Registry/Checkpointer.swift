@@ -33,6 +33,7 @@ final class Checkpointer: Sendable {
         var view: RegistryView
         var log: LogAppender
         var queue: CommandQueue
+        var now: @Sendable () -> Timestamp
         var notice: @Sendable (RegistryNotice) -> Void
     }
 
@@ -43,6 +44,10 @@ final class Checkpointer: Sendable {
         /// The last note, and its size.
         var note: SignedNote?
         var size = SequenceNumber.none
+        /// nil where it is not on record: the last life ended in between.
+        var signedAt: Timestamp?
+        /// Why the last try failed; nil once one has not.
+        var failure: String?
         /// Where the last one is on record: with nothing behind it there is nothing new.
         var recordedAt = SequenceNumber.none
         var waiting: [Answer] = []
@@ -80,6 +85,20 @@ final class Checkpointer: Sendable {
     /// The newest note; nil where none was signed yet.
     var current: SignedNote? {
         state.peek { $0.note }
+    }
+
+    /// How signing goes.
+    var condition: CheckpointCondition {
+        let isCurrent = noteOfEverything() != nil
+        return state.peek { state in
+            CheckpointCondition(
+                size: state.size,
+                signedAt: state.signedAt,
+                isCurrent: isCurrent,
+                failure: state.failure,
+                interval: options.interval
+            )
+        }
     }
 
     /// Signs what there is now; answered on this one's thread with the note, which is on record then.
@@ -186,12 +205,18 @@ final class Checkpointer: Sendable {
             }
             guard let result = putOnRecord(.checkpointed(record)) else { return .success(note) }
             let recorded = try result.get()
-            state.quietly { $0.recordedAt = recorded.sequence }
+            state.quietly { state in
+                state.recordedAt = recorded.sequence
+                state.failure = nil
+            }
             return .success(note)
         } catch {
             let failure =
                 error as? RegistryError ?? RegistryError(.logFailed, "no checkpoint could be signed: \(error)")
-            if failure.code != .stopping { parts.notice(.error("\(failure.message)")) }
+            if failure.code != .stopping {
+                state.quietly { $0.failure = failure.message }
+                parts.notice(.error("\(failure.message)"))
+            }
             return .failure(failure)
         }
     }
@@ -250,6 +275,7 @@ final class Checkpointer: Sendable {
         state.quietly { state in
             state.note = note
             state.size = checkpoint.size
+            state.signedAt = parts.now()
         }
         copy(note, checkpoint.size)
         let record = CheckpointRecord(
@@ -309,6 +335,7 @@ final class Checkpointer: Sendable {
         try reader.forEach(from: checkpoint.size.next, through: checkpoint.size.next) { event, _ in
             if case .checkpointed(let record) = event.kind, record.size == checkpoint.size {
                 state.recordedAt = event.sequence
+                state.signedAt = event.time
             }
             return false
         }

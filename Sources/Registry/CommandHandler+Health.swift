@@ -10,7 +10,7 @@ extension CommandHandler {
         _ store: Store
     ) throws -> Decision {
         guard let state = try store.state(of: key) else {
-            throw RegistryError(.unknownInstance, "\(key.service) has no instance \(key.id)")
+            throw RegistryError.unknownInstance(key)
         }
         guard state.handle == handle else {
             throw RegistryError(.superseded, "\(key) is now incarnation \(epoch)-\(state.handle)")

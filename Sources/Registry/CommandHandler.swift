@@ -80,7 +80,7 @@ struct CommandHandler: Sendable {
     ) throws -> InstanceState {
         guard let state = try store.state(of: key) else {
             guard try store.service(key.service) != nil else { throw RegistryError.unknownService(key.service) }
-            throw RegistryError(.unknownInstance, "\(key.service) has no instance \(key.id)")
+            throw RegistryError.unknownInstance(key)
         }
         if let tag, tag.epoch != epoch || tag.handle != state.handle {
             throw RegistryError(

@@ -13,7 +13,11 @@ public struct OfflineRegistry: Sendable {
     /// - Throws: `data-directory` where there is no registry, or its view can't be trusted.
     public static func open(dataDirectory path: String) throws(RegistryError) -> OfflineRegistry {
         guard access(path + "/log", R_OK) == 0 else {
-            throw RegistryError(.dataDirectory, "\(path) holds no registry: \(String(cString: strerror(errno)))")
+            throw RegistryError(
+                .dataDirectory,
+                "\(path) holds no registry: \(String(cString: strerror(errno)))",
+                hint: "the directory that hms-regd --data names, or a copy of it"
+            )
         }
         let directory = path + "/view/0"
         do {

@@ -70,6 +70,14 @@ public struct RegistryError: Error, Sendable, Equatable, CustomStringConvertible
         return error
     }
 
+    static func unknownInstance(_ key: InstanceKey) -> RegistryError {
+        RegistryError(
+            .unknownInstance,
+            "\(key.service) has no instance \(key.id)",
+            hint: "which it has: hms-reg lookup \(key.service) --all"
+        )
+    }
+
     public var description: String {
         hint.map { "\(message)\n\($0)" } ?? message
     }

@@ -7,6 +7,11 @@ extension ServiceRegistry {
         checkpointer?.current
     }
 
+    /// How the signing goes; nil where nothing is signed.
+    public var checkpointCondition: CheckpointCondition? {
+        checkpointer?.condition
+    }
+
     /// The key to judge checkpoints by; nil where none are signed.
     public var checkpointKey: NoteKey? {
         checkpointer?.noteKey

@@ -7,6 +7,15 @@ extension ServiceRegistry {
         options.snapshots.directory ?? directory.path + "/snapshots"
     }
 
+    public var snapshotCondition: SnapshotTimes {
+        snapshotTimes.withLock { $0 }
+    }
+
+    /// Remembers what became of a snapshot, or when the next one is due.
+    public func noteSnapshot(_ change: (inout SnapshotTimes) -> Void) {
+        snapshotTimes.withLock { change(&$0) }
+    }
+
     /// One snapshot at a time.
     ///
     /// - Returns: false while another is being taken.

@@ -1,5 +1,6 @@
 import MaterializedView
 public import RegistryModel
+import Synchronization
 
 /// The registry's condition at a moment: what `hms-reg status` and the metrics show.
 public struct RegistryStatus: Sendable {
@@ -19,6 +20,8 @@ public struct RegistryStatus: Sendable {
     public var viewBytes: UInt64
     public var disk: DiskSpace
     public var isDiskFull: Bool
+    /// How long the disk lasts if it fills as it did of late; nil where it does not, or it is not known yet.
+    public var timeUntilDiskFull: Duration?
     public var isProtecting: Bool
 }
 
@@ -106,7 +109,17 @@ extension ServiceRegistry {
             status.lookupP99Milliseconds = LatencyHistogram.quantileMilliseconds(0.99, of: lookups)
             status.fsyncP99Milliseconds = LatencyHistogram.quantileMilliseconds(0.99, of: fsyncs)
         }
+        status.timeUntilDiskFull = diskTrend.withLock { [free = status.disk.free] trend in
+            trend.timeUntilFull(free: free, now: now.monotonic)
+        }
         return status
+    }
+
+    func sampleDisk() {
+        let now = clock.monotonic()
+        diskTrend.withLock { trend in
+            if trend.isDue(at: now) { trend.add(free: DiskSpace.of(directory.path).free, at: now) }
+        }
     }
 
     func sampleRates() {

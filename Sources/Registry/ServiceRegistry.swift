@@ -72,6 +72,8 @@ public final class ServiceRegistry: Sendable {
     /// A step of the clock waits to be logged.
     private let isStepQueued = Atomic<Bool>(false)
     let isSnapshotTaken = Atomic<Bool>(false)
+    let snapshotTimes = Mutex(SnapshotTimes())
+    let diskTrend = Mutex(DiskTrend())
     let isReplayRunning = Atomic<Bool>(false)
 
     private struct Threads {
@@ -161,6 +163,7 @@ public final class ServiceRegistry: Sendable {
                     view: opened.view,
                     log: log,
                     queue: queue,
+                    now: { clock.now().time },
                     notice: notice
                 )
             )
@@ -243,6 +246,7 @@ public final class ServiceRegistry: Sendable {
         log.resumeIfThereIsRoom()
         takeClockStep(notice)
         sampleRates()
+        sampleDisk()
         hub.wakeIdle(now: clock.monotonic())
     }
 

@@ -23,7 +23,8 @@ public struct ExternalURL: Sendable, Equatable {
             isTLS = false
             rest = text.dropFirst(7)
         } else {
-            throw invalid("does not begin with https:// or http://")
+            let meant = text.firstRange(of: "://") == nil ? ": is https://\(text.prefix(200)) meant?" : ""
+            throw invalid("does not begin with https:// or http://\(meant)")
         }
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         guard !authority.contains("@") else { throw invalid("holds a user name: credentials don't belong in it") }

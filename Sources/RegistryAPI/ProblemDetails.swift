@@ -102,7 +102,9 @@ struct ProblemDetails: Error, Sendable {
                 code: refusal.code.description,
                 status: 403,
                 title: "Not allowed",
-                detail: refusal.message
+                detail: refusal.message,
+                hint: refusal.code == .callerRevoked
+                    ? "an operator makes a token for a new one: hms-reg token create" : nil
             )
         case let error as ViewError:
             self.init(code: "view-failed", status: 503, title: "View failed", detail: "\(error)")

@@ -103,7 +103,7 @@ final class RegistryAuthority: Sendable {
         following predecessor: CertificateRecord? = nil,
         _ submit: (Command) async throws -> CommandOutcome
     ) async throws -> (svid: X509SVID, outcome: CommandOutcome) {
-        let svid = try sign(subject, request, life, registry.now().time)
+        let svid = try sign(subject, request, life, try beginning(of: subject))
         var record = CertificateRecord(
             serial: svid.serial,
             spiffeID: svid.id.description,
@@ -129,6 +129,13 @@ final class RegistryAuthority: Sendable {
 
     var trustDomain: TrustDomain {
         authority.withLock { $0.trustDomain }
+    }
+
+    private func beginning(of subject: SPIFFEID.Subject) throws -> Timestamp {
+        let now = registry.now().time
+        guard case .service(let name) = subject else { return now }
+        let denial = try registry.view.read { try $0.revocation(.service(name)) }
+        return ServiceDenial.beginning(now: now, denied: denial?.before)
     }
 
     private func sign(

@@ -211,6 +211,13 @@ public struct RegistryServer: Sendable {
     }
 
     private func openDoors(onAnyPort: Bool) throws -> [ListenDoor] {
+        if let name = options.socketGroup, getgrnam(name) == nil {
+            throw RegistryError(
+                .badRequest,
+                "there is no group \(name) on this machine",
+                hint: "--socket-group takes one that getent group lists"
+            )
+        }
         var doors: [ListenDoor] = []
         if let address = options.listen {
             doors.append(ListenDoor(address: onAnyPort ? address.onFreePort : try freeAddress(address), door: .tls))

@@ -14,12 +14,9 @@ extension RegistryRoutes {
         on(router, .get, "/v1/certificates", for: .auditors) { _ in try certificates() }
         on(router, .post, "/v1/certificates/deny") { request in
             let now = registry.now().time
-            let (service, before) = try Self.denial(try await request.body(), now: now)
-            let revocation = Revocation(
-                subject: .service(service),
-                before: before,
-                until: before.advanced(by: CertificateAuthority.leafLife)
-            )
+            let (service, before) = try Self.denial(try await request.body())
+            let last = try registry.view.read { try $0.revocation(.service(service)) }
+            let revocation = ServiceDenial.revocation(of: service, asked: before, now: now, last: last?.before)
             return try await revoke(revocation, request)
         }
         on(router, .delete, "/v1/certificates/:serial") { request in
@@ -38,7 +35,7 @@ extension RegistryRoutes {
 
     // MARK: Requests
 
-    private static func denial(_ body: ByteBuffer, now: Timestamp) throws -> (ServiceName, Timestamp) {
+    private static func denial(_ body: ByteBuffer) throws -> (ServiceName, Timestamp?) {
         var service: ServiceName?
         var before: Timestamp?
         try RequestBody.parse(body) { (reader) throws(RegistryModelError) in
@@ -55,8 +52,7 @@ extension RegistryRoutes {
             }
         }
         guard let service else { throw RegistryModelError(.missingField, "service is missing") }
-        // What is issued from now on is good: nobody can be denied in advance.
-        return (service, min(before ?? now, now))
+        return (service, before)
     }
 
     // MARK: Answers

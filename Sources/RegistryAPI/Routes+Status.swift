@@ -17,6 +17,7 @@ extension RegistryRoutes {
         var json = JSONWriter(reservingCapacity: 1_024)
         json.beginObject()
         json.member("version", registry.options.version)
+        json.member("trustDomain", authority.trustDomain.description)
         json.member("registry", registry.registryID.description)
         json.member("epoch", registry.epoch.description)
         json.member("state", readiness.state)
@@ -35,6 +36,8 @@ extension RegistryRoutes {
         json.member("ttlMs", registry.options.healthPolicy.ttl.milliseconds)
         json.member("deregisterAfterMs", registry.options.healthPolicy.deregisterAfter.milliseconds)
         try writeKeys(to: &json)
+        writeCheckpoint(to: &json)
+        try writeSnapshots(to: &json)
         json.key("shards")
         json.beginArray()
         json.beginObject()
@@ -66,6 +69,37 @@ extension RegistryRoutes {
         json.endObject()
     }
 
+    private func writeCheckpoint(to json: inout JSONWriter) {
+        guard let condition = registry.checkpointCondition else { return }
+        json.key("checkpoint")
+        json.beginObject()
+        json.member("sequence", condition.size.rawValue)
+        if let signedAt = condition.signedAt { json.member("signedAt", signedAt) }
+        json.member("current", condition.isCurrent)
+        json.member("everyMs", condition.interval.milliseconds)
+        if let failure = condition.failure { json.member("failure", failure) }
+        json.endObject()
+    }
+
+    private func writeSnapshots(to json: inout JSONWriter) throws {
+        let condition = registry.snapshotCondition
+        json.key("snapshots")
+        json.beginObject()
+        if let last = condition.last {
+            json.key("last")
+            json.beginObject()
+            json.member("file", last.file)
+            json.member("sequence", last.sequence.rawValue)
+            json.member("takenAt", last.takenAt)
+            json.endObject()
+        }
+        json.member("kept", try SnapshotTaker(registry: registry).kept().count)
+        if let interval = registry.options.snapshots.interval { json.member("everyMs", interval.milliseconds) }
+        if let next = condition.next { json.member("nextAt", next) }
+        if let failure = condition.failure { json.member("failure", failure) }
+        json.endObject()
+    }
+
     private func writeLoad(_ status: RegistryStatus, to json: inout JSONWriter) {
         json.key("heartbeatsPerSecond")
         json.write(status.heartbeatsPerSecond)
@@ -87,5 +121,6 @@ extension RegistryRoutes {
         json.write(1 - Double(status.disk.free) / total)
         json.member("diskFreeBytes", status.disk.free)
         json.member("diskFull", status.isDiskFull)
+        if let left = status.timeUntilDiskFull { json.member("diskFullInMs", left.milliseconds) }
     }
 }

@@ -44,6 +44,11 @@ struct SnapshotTaker: Sendable {
             throw Self.problem(error, target)
         }
         try await registry.record(record, actor: actor)
+        let last = SnapshotTimes.Last(file: target, sequence: manifest.sequence, takenAt: registry.now().time)
+        registry.noteSnapshot { times in
+            times.last = last
+            times.failure = nil
+        }
         return Taken(path: target, bytes: record.bytes, manifest: manifest)
     }
 
@@ -76,6 +81,28 @@ struct SnapshotTaker: Sendable {
         let directory = registry.snapshotDirectory
         let ending = "-\(registry.registryID.short)\(KeptSnapshots.suffix)"
         return WorkDirectory.entries(directory).filter { $0.hasSuffix(ending) }.map { directory + "/" + $0 }.sorted()
+    }
+
+    /// Where no snapshot is known yet, the newest that lies in the registry's directory is the last one.
+    func rememberNewest() throws {
+        for path in try kept().reversed() {
+            // One that something damaged is no snapshot.
+            guard let takenAt = Self.time(ofName: path), let manifest = try? SnapshotArchive.inspect(path) else {
+                continue
+            }
+            let last = SnapshotTimes.Last(file: path, sequence: manifest.sequence, takenAt: takenAt)
+            return registry.noteSnapshot { $0.last = $0.last ?? last }
+        }
+    }
+
+    /// What ``defaultPath()`` wrote into it.
+    static func time(ofName path: String) -> Timestamp? {
+        guard let name = path.split(separator: "/").last, let end = name.firstIndex(of: "Z") else { return nil }
+        let parts = name[..<end].split(separator: "T", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[1].utf8.count >= 6 else { return nil }
+        let digits = Array(parts[1])
+        let clock = "\(String(digits[0..<2])):\(String(digits[2..<4])):\(String(digits[4...]))"
+        return Timestamp(rfc3339: "\(parts[0])T\(clock)Z")
     }
 
     /// Removes the oldest beyond what is kept.

@@ -23,7 +23,34 @@ public struct RegistryStatusReport: Sendable, Equatable {
         public var lastBackup: Backup?
     }
 
+    /// How the signing of the log goes.
+    public struct CheckpointReport: Sendable, Equatable {
+        /// Signed through this event.
+        public var sequence = SequenceNumber.none
+        public var signedAt: Timestamp?
+        /// Nothing has happened since.
+        public var isCurrent = true
+        public var everyMilliseconds: UInt64 = 0
+        /// Why the last try failed.
+        public var failure: String?
+    }
+
+    public struct SnapshotsReport: Sendable, Equatable {
+        /// When the last was taken, and its file; nil where none is known.
+        public var takenAt: Timestamp?
+        public var file = ""
+        /// In the registry's directory for them.
+        public var kept: UInt64 = 0
+        /// nil: only when somebody asks.
+        public var everyMilliseconds: UInt64?
+        public var nextAt: Timestamp?
+        /// Why the last one by schedule could not be taken.
+        public var failure: String?
+    }
+
     public var version = ""
+    /// Empty where the registry does not say.
+    public var trustDomain = ""
     public var registry = ""
     public var state = ""
     /// Its most public door, `host:port`; empty where it has only sockets.
@@ -48,12 +75,18 @@ public struct RegistryStatusReport: Sendable, Equatable {
     public var diskUsedFraction = 0.0
     public var diskFreeBytes: UInt64 = 0
     public var isDiskFull = false
+    /// nil where it does not fill.
+    public var diskFullInMilliseconds: UInt64?
     public var guardReport = GuardReport()
     public var ttlMilliseconds: UInt64 = 0
     public var deregisterAfterMilliseconds: UInt64 = 0
     public var shards: [ShardReport] = []
     /// nil where the registry does not say.
     public var keys: KeysReport?
+    /// nil where the log is not signed, or the registry does not say.
+    public var checkpoint: CheckpointReport?
+    /// nil where the registry does not say.
+    public var snapshots: SnapshotsReport?
 
     public init(from json: inout JSONReader) throws(RegistryModelError) {
         var read = Self()
@@ -68,6 +101,7 @@ public struct RegistryStatusReport: Sendable, Equatable {
     private mutating func readMember(_ name: String, from json: inout JSONReader) throws(RegistryModelError) {
         switch name {
         case "version": version = try json.string()
+        case "trustDomain": trustDomain = try json.string()
         case "registry": registry = try json.string()
         case "state": state = try json.string()
         case "address": address = try json.string()
@@ -78,6 +112,8 @@ public struct RegistryStatusReport: Sendable, Equatable {
         case "services": services = try json.integer()
         case "health": health = try HealthCounts(from: &json)
         case "keys": keys = try KeysReport(from: &json)
+        case "checkpoint": checkpoint = try CheckpointReport(from: &json)
+        case "snapshots": snapshots = try SnapshotsReport(from: &json)
         case "diskFull": isDiskFull = try json.bool()
         case "guard": guardReport = try GuardReport(from: &json)
         case "ttlMs": ttlMilliseconds = try json.integer()
@@ -104,6 +140,7 @@ public struct RegistryStatusReport: Sendable, Equatable {
         case "beatsBytes": beatsBytes = try json.integer()
         case "diskUsedFraction": diskUsedFraction = try json.double()
         case "diskFreeBytes": diskFreeBytes = try json.integer()
+        case "diskFullInMs": diskFullInMilliseconds = try json.integer()
         default: return false
         }
         return true
@@ -183,5 +220,49 @@ extension RegistryStatusReport.KeysReport.Backup {
             }
         }
         self = read
+    }
+}
+
+extension RegistryStatusReport.CheckpointReport {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "sequence": read.sequence = SequenceNumber(try json.integer(as: UInt64.self))
+            case "signedAt": read.signedAt = try json.timestamp()
+            case "current": read.isCurrent = try json.bool()
+            case "everyMs": read.everyMilliseconds = try json.integer()
+            case "failure": read.failure = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+}
+
+extension RegistryStatusReport.SnapshotsReport {
+    fileprivate init(from json: inout JSONReader) throws(RegistryModelError) {
+        var read = Self()
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "last": try read.readLast(from: &json)
+            case "kept": read.kept = try json.integer()
+            case "everyMs": read.everyMilliseconds = try json.integer()
+            case "nextAt": read.nextAt = try json.timestamp()
+            case "failure": read.failure = try json.string()
+            default: try json.skip()
+            }
+        }
+        self = read
+    }
+
+    private mutating func readLast(from json: inout JSONReader) throws(RegistryModelError) {
+        try json.object { (json, name) throws(RegistryModelError) in
+            switch name {
+            case "takenAt": takenAt = try json.timestamp()
+            case "file": file = try json.string()
+            default: try json.skip()
+            }
+        }
     }
 }

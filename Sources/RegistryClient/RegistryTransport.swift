@@ -118,7 +118,7 @@ extension RegistryClientError {
             self.init(
                 .certificateRefused,
                 "the registry at \(address) refused the TLS handshake: \(failure.words)",
-                hint: "join anew with a token"
+                hint: "a person: HMS_TOKEN=hms1.… hms-reg login     a service: start it anew with a token in HMS_TOKEN"
             )
         case .peerNotVerified:
             self.init(

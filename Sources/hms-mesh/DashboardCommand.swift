@@ -16,10 +16,12 @@ struct DashboardCommand: AsyncParsableCommand {
         discussion: """
             What is failing, who calls whom, each instance's history and live requests, and the registry as of any moment of \
             its past. Served by this program on loopback, to this user's browser alone; it only reads. Calls and their rates \
-            are those that this user's sidecars on this machine tell.
+            are those that this user's sidecars on this machine tell; with --remote, which is for operators and goes on the \
+            registry's record, also those that sidecars elsewhere tell.
 
               hms-mesh dashboard
               hms-mesh dashboard --registry https://reg.gov.local:9000 --listen 127.0.0.1:9020
+              hms-mesh dashboard --remote --service identity-check
             """
     )
 
@@ -31,11 +33,26 @@ struct DashboardCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("https://HOST:PORT or unix:PATH of the registry.", valueName: "address"))
     var registry: String?
 
+    @Flag(help: "Ask sidecars elsewhere too, found through the registry: for operators, and on its record.")
+    var remote = false
+
+    @Option(
+        help: ArgumentHelp("With --remote: only this service's sidecars; several times for more.", valueName: "name")
+    )
+    var service: [String] = []
+
     @Flag(name: .customLong("no-open"), help: "Do not open a browser, which is done from a terminal of a desktop only.")
     var noOpen = false
 
     @Option(help: ArgumentHelp("Colours: auto, always or never.", valueName: "when"))
     var color = ColorMode.auto
+
+    mutating func validate() throws {
+        if !service.isEmpty, !remote { throw ValidationError("--service goes with --remote") }
+        for name in service {
+            do { _ = try ServiceName(name) } catch { throw ValidationError(error.message) }
+        }
+    }
 
     func run() async throws {
         let output = Output(color: color)
@@ -49,11 +66,14 @@ struct DashboardCommand: AsyncParsableCommand {
                 exitCode: .unreachable
             )
         }
+        let login = PersonalLogin(at: address)
+        await login.refresh()
         try await Self.reach(address)
+        let remote = try await look(address)
         let signals = StopSignals()
         let dashboard: Dashboard
         do throws(DashboardError) {
-            dashboard = try await Dashboard.start(configuration(host, port, address))
+            dashboard = try await Dashboard.start(configuration(host, port, address, remote))
         } catch {
             throw await Self.failure(error, host, port)
         }
@@ -62,18 +82,34 @@ struct DashboardCommand: AsyncParsableCommand {
         output.note(output.errorStyle.dim("  registry \(address) \(output.symbols.separator) Ctrl-C ends it"))
         if !noOpen { Self.open(url) }
         let serving = Task { try await dashboard.run() }
+        let keeping = Task { await login.keepFresh() }
         let signal = await signals.received()
         serving.cancel()
+        keeping.cancel()
         throw ExitCode(128 + signal)
     }
 
-    private func configuration(_ host: String, _ port: Int, _ address: RegistryAddress) -> DashboardConfiguration {
+    /// - Throws: where there is no certificate to look by.
+    private func look(_ address: RegistryAddress) async throws -> RemoteLook? {
+        guard remote else { return nil }
+        let credentials = OperatorCredentials(at: address)
+        _ = try await credentials.current()
+        return RemoteLook(services: Set(try service.map { try ServiceName($0) })) { try await credentials.current() }
+    }
+
+    private func configuration(
+        _ host: String,
+        _ port: Int,
+        _ address: RegistryAddress,
+        _ remote: RemoteLook?
+    ) -> DashboardConfiguration {
         DashboardConfiguration(
             host: host,
             port: port,
             registry: address,
             credentials: { Self.credentials(for: address) },
             sidecarSockets: SidecarSockets.all,
+            remote: remote,
             version: ProductVersion.current
         )
     }
@@ -116,7 +152,13 @@ struct DashboardCommand: AsyncParsableCommand {
     }
 
     private static func failure(_ error: DashboardError, _ host: String, _ port: Int) async -> CommandError {
-        guard error.code == .addressInUse else { return CommandError(error.message, exitCode: .usage) }
+        guard error.code == .addressInUse else {
+            return CommandError(
+                error.message,
+                hint: "--listen 127.0.0.1:\(port)     and from elsewhere: ssh -L \(port):127.0.0.1:\(port) HOST",
+                exitCode: .usage
+            )
+        }
         let other = "hms-mesh dashboard --listen \(host):\(port > 65_525 ? port - 10 : port + 10)"
         if let running = try? await bounded(.seconds(2), { await DashboardProbe.at(host: host, port: port) }) ?? nil {
             return CommandError(

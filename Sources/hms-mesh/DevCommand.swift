@@ -118,6 +118,9 @@ struct RunCommand: AsyncParsableCommand {
             Needs a registry that is named (--registry, HMS_REGISTRY, hms.yml, or the join token in HMS_TOKEN) or one on
             this machine. With a command it starts and ends with it, and exits as it did; without one it stands beside an
             application that somebody else starts.
+
+              HMS_TOKEN=hms1.… hms-mesh run -- node server.js
+              hms-mesh run --registry https://reg.gov.local:9000 --file /etc/hms/photo-validator.yml
             """
     )
 

@@ -7,6 +7,11 @@ struct AuthorityCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ca",
         abstract: "The registry's certificate authority.",
+        discussion: """
+            EXAMPLES
+              hms-reg ca
+              hms-reg ca rotate
+            """,
         subcommands: [Show.self, Rotate.self, Install.self],
         defaultSubcommand: Show.self
     )

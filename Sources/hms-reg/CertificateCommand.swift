@@ -9,6 +9,11 @@ struct CertificateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cert",
         abstract: "Certificates of services: issue, list, revoke.",
+        discussion: """
+            EXAMPLES
+              hms-reg cert list
+              hms-reg cert revoke --service photo-validator
+            """,
         subcommands: [Issue.self, List.self, Revoke.self]
     )
 
@@ -73,7 +78,14 @@ struct CertificateCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "What was issued and has not long ended.")
+        static let configuration = CommandConfiguration(
+            abstract: "What was issued and has not long ended.",
+            discussion: """
+                EXAMPLES
+                  hms-reg cert list
+                  hms-reg cert list --json | jq .
+                """
+        )
 
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions

@@ -21,7 +21,13 @@ struct CheckpointCommand: AsyncParsableCommand {
     )
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Sign the log as it is now, and print the note.")
+        static let configuration = CommandConfiguration(
+            abstract: "Sign the log as it is now, and print the note.",
+            discussion: """
+                EXAMPLES
+                  hms-reg checkpoint show
+                """
+        )
 
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions
@@ -41,7 +47,13 @@ struct CheckpointCommand: AsyncParsableCommand {
     }
 
     struct Save: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The same, into a file: best on another machine.")
+        static let configuration = CommandConfiguration(
+            abstract: "The same, into a file: best on another machine.",
+            discussion: """
+                EXAMPLES
+                  hms-reg checkpoint save /mnt/elsewhere/1200Z.note
+                """
+        )
 
         @Argument(help: "The file; must not be there yet.")
         var file: String
@@ -76,7 +88,13 @@ struct CheckpointCommand: AsyncParsableCommand {
     }
 
     struct Key: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The public key to judge notes by, as a vkey.")
+        static let configuration = CommandConfiguration(
+            abstract: "The public key to judge notes by, as a vkey.",
+            discussion: """
+                EXAMPLES
+                  hms-reg checkpoint key > /mnt/elsewhere/registry.vkey
+                """
+        )
 
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions

@@ -13,6 +13,10 @@ struct GuardCommand: AsyncParsableCommand {
             work on the network.
 
             Ends with 1 while the guard holds.
+
+            EXAMPLES
+              hms-reg guard
+              hms-reg guard release
             """
     )
 

@@ -37,6 +37,9 @@ struct KeysCommand: AsyncParsableCommand {
             discussion: """
                 On the registry's machine, by whoever may read DATA/keys: keys cross no network. What was written is read \
                 again and opened before this says that it is done.
+
+                EXAMPLES
+                  hms-reg keys backup /mnt/elsewhere/keys.age
                 """
         )
 
@@ -96,7 +99,12 @@ struct KeysCommand: AsyncParsableCommand {
     struct Restore: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Put the keys of a backup into a data directory that has none.",
-            discussion: "Nothing is ever put over other keys. Start hms-regd afterwards."
+            discussion: """
+                Nothing is ever put over other keys. Start hms-regd afterwards.
+
+                EXAMPLES
+                  hms-reg keys restore /mnt/elsewhere/keys.age --data /var/lib/hms
+                """
         )
 
         @Argument(help: "The backup; - for standard input.")

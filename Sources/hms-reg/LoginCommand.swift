@@ -93,7 +93,11 @@ struct LoginCommand: AsyncParsableCommand {
 struct LogoutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logout",
-        abstract: "Forget your certificate and the registry's root. The certificate itself ends within a day."
+        abstract: "Forget your certificate and the registry's root. The certificate itself ends within a day.",
+        discussion: """
+            EXAMPLES
+              hms-reg logout --registry https://reg.gov.local:9000
+            """
     )
 
     @OptionGroup var registry: RegistryOptions
@@ -113,7 +117,11 @@ struct LogoutCommand: AsyncParsableCommand {
 struct WhoAmICommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "whoami",
-        abstract: "Who the registry takes you for, and what you may do."
+        abstract: "Who the registry takes you for, and what you may do.",
+        discussion: """
+            EXAMPLES
+              hms-reg whoami
+            """
     )
 
     @OptionGroup var registry: RegistryOptions

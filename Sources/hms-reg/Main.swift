@@ -1,10 +1,15 @@
 import ArgumentParser
+import RegistryModel
 import Terminal
 
 @main
 enum Main {
     static func main() async {
-        await CommandLineProgram.run(RegistryCommand.self, sharedOptions: RegistryOptions.valueOptions)
+        await CommandLineProgram.run(
+            RegistryCommand.self,
+            sharedOptions: RegistryOptions.valueOptions,
+            nearest: { NearestName.matches(for: $0, in: $1, limit: 1).first }
+        )
     }
 }
 

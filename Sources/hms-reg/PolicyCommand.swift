@@ -8,11 +8,22 @@ struct PolicyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
         abstract: "Rules for calls to a service and for how long its instances may be silent.",
+        discussion: """
+            EXAMPLES
+              hms-reg policy get identity-check
+              hms-reg policy set identity-check --retries 2 --timeout 800ms
+            """,
         subcommands: [Get.self, Set.self, Remove.self]
     )
 
     struct Get: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show a service's policy.")
+        static let configuration = CommandConfiguration(
+            abstract: "Show a service's policy.",
+            discussion: """
+                EXAMPLES
+                  hms-reg policy get identity-check
+                """
+        )
 
         @Argument(help: "The service.")
         var service: String
@@ -117,7 +128,13 @@ struct PolicyCommand: AsyncParsableCommand {
     }
 
     struct Remove: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Leave a service to the rules that are built in.")
+        static let configuration = CommandConfiguration(
+            abstract: "Leave a service to the rules that are built in.",
+            discussion: """
+                EXAMPLES
+                  hms-reg policy remove identity-check
+                """
+        )
 
         @Argument(help: "The service.")
         var service: String

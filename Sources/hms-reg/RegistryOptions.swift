@@ -95,19 +95,10 @@ struct RegistryOptions: ParsableArguments {
         return credentials
     }
 
-    /// A certificate a third of whose life is over is renewed first; one that has ended rejoins by its key.
+    /// The same, renewed first where that is due.
     private func freshCredentials(for address: RegistryAddress) async throws -> RegistryCredentials? {
-        let kept = try credentials(for: address)
-        guard let kept, let svid = kept.identity?.svid, svid.renewAfter < WallClock.now() else { return kept }
-        let isLapsed = svid.notAfter < WallClock.now()
-        do {
-            let fresh = try await isLapsed ? kept.rejoined(at: address) : kept.renewed(at: address)
-            try IdentityStore(for: address, environment: Environment.variable).store(fresh)
-            return fresh
-        } catch let error as RegistryClientError where !isLapsed && error.code != .certificateRefused {
-            // It is good for a while yet: what is wrong is said by what follows.
-            return kept
-        }
+        guard let kept = try credentials(for: address) else { return nil }
+        return try await IdentityStore(for: address, environment: Environment.variable).fresh(kept, at: address)
     }
 
     var isNamed: Bool {

@@ -22,7 +22,12 @@ struct SnapshotCommand: AsyncParsableCommand {
 
     struct Save: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take one of the running registry: hot, consistent, verified after writing."
+            abstract: "Take one of the running registry: hot, consistent, verified after writing.",
+            discussion: """
+                EXAMPLES
+                  hms-reg snapshot save
+                  hms-reg snapshot save /backup/registry.tar.zst
+                """
         )
 
         @Argument(help: "The file; must not be there yet (default: a name of its own in DATA/snapshots).")
@@ -58,7 +63,13 @@ struct SnapshotCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Those that the registry keeps.")
+        static let configuration = CommandConfiguration(
+            abstract: "Those that the registry keeps.",
+            discussion: """
+                EXAMPLES
+                  hms-reg snapshot list
+                """
+        )
 
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions
@@ -86,7 +97,13 @@ struct SnapshotCommand: AsyncParsableCommand {
     }
 
     struct Inspect: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "What a snapshot says of itself.")
+        static let configuration = CommandConfiguration(
+            abstract: "What a snapshot says of itself.",
+            discussion: """
+                EXAMPLES
+                  hms-reg snapshot inspect /backup/registry.tar.zst
+                """
+        )
 
         @Argument(help: "The snapshot.")
         var file: String
@@ -101,7 +118,11 @@ struct SnapshotCommand: AsyncParsableCommand {
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Whether a snapshot is whole: each file, the log, its root, the state's digest."
+            abstract: "Whether a snapshot is whole: each file, the log, its root, the state's digest.",
+            discussion: """
+                EXAMPLES
+                  hms-reg snapshot verify /backup/registry.tar.zst
+                """
         )
 
         @Argument(help: "The snapshot.")

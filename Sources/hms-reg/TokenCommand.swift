@@ -7,6 +7,11 @@ struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token",
         abstract: "Join tokens: what lets a service or a person on another machine get a first certificate.",
+        discussion: """
+            EXAMPLES
+              hms-reg token create --service photo-validator
+              hms-reg token list
+            """,
         subcommands: [Create.self, List.self, Revoke.self]
     )
 
@@ -77,7 +82,13 @@ struct TokenCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Tokens that have not long ended.")
+        static let configuration = CommandConfiguration(
+            abstract: "Tokens that have not long ended.",
+            discussion: """
+                EXAMPLES
+                  hms-reg token list
+                """
+        )
 
         @OptionGroup var registry: RegistryOptions
         @OptionGroup var options: OutputOptions
@@ -128,7 +139,13 @@ struct TokenCommand: AsyncParsableCommand {
 
     struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Let nobody use a token any more. Certificates that it got stay good: hms-reg cert revoke."
+            abstract: "Let nobody use a token any more. Certificates that it got stay good: hms-reg cert revoke.",
+            discussion: """
+                Its id is what hms-reg token list shows.
+
+                EXAMPLES
+                  hms-reg token revoke 5f3a91c27f3a91c2
+                """
         )
 
         @Argument(help: ArgumentHelp("As hms-reg token list shows it.", valueName: "token"))

@@ -53,7 +53,13 @@ struct EventsCommand: AsyncParsableCommand {
             }
         }
         guard follow else {
-            if lines.shown == 0 { throw CommandError("no such event is recorded", exitCode: .notSo) }
+            if lines.shown == 0 {
+                throw CommandError(
+                    "no such event is recorded",
+                    hint: type.isEmpty ? nil : "which kinds are, and how many of each: hms-replay stats",
+                    exitCode: .notSo
+                )
+            }
             return
         }
         let start =

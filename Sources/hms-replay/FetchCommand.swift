@@ -34,7 +34,8 @@ struct FetchCommand: AsyncParsableCommand {
         do {
             fetched = try await RegistryConnection.withConnection(to: address) { try await copy(from: $0) }
         } catch let error as RegistryClientError {
-            let code: ExitCode = error.code == .unreachable || error.code == .interrupted ? .unreachable : .notSo
+            let isUnreached = [.unreachable, .interrupted, .untrustedRegistry].contains(error.code)
+            let code: ExitCode = isUnreached ? .unreachable : error.isRefusal ? .notAllowed : .notSo
             throw CommandError(error.message, hint: error.hint, exitCode: code)
         }
         let result = try answering { try LogVerification.run(try AuditSource(dataDirectory: out)) }

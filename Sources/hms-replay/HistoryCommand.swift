@@ -40,6 +40,12 @@ struct HistoryCommand: AsyncParsableCommand {
                 return true
             }
         }
-        if lines.shown == 0 { throw CommandError("nothing is recorded of \(subject)", exitCode: .notSo) }
+        if lines.shown == 0 {
+            throw CommandError(
+                "nothing is recorded of \(subject)",
+                hint: "what there was at a moment: hms-replay state --at TIME",
+                exitCode: .notSo
+            )
+        }
     }
 }

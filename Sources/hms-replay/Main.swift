@@ -1,10 +1,17 @@
 import ArgumentParser
+import RegistryModel
+import Replay
 import Terminal
 
 @main
 enum Main {
     static func main() async {
-        await CommandLineProgram.run(ReplayCommand.self, sharedOptions: SourceOptions.valueOptions)
+        await CommandLineProgram.run(
+            ReplayCommand.self,
+            sharedOptions: SourceOptions.valueOptions,
+            nearest: { NearestName.matches(for: $0, in: $1, limit: 1).first },
+            forms: ["time": Moment.form]
+        )
     }
 }
 

@@ -6,7 +6,12 @@ import Terminal
 struct StatsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stats",
-        abstract: "How much of what the record holds."
+        abstract: "How much of what the record holds.",
+        discussion: """
+            EXAMPLES
+              hms-replay stats --data ./data
+              hms-replay stats --data ./data --json | jq .kinds
+            """
     )
 
     @OptionGroup var source: SourceOptions

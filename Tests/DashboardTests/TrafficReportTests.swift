@@ -81,6 +81,20 @@ struct TrafficReportTests {
         #expect(document["leftOut"]?.number == 3)
     }
 
+    @Test("a sidecar elsewhere that does not answer is told with its reason, and adds to no figure")
+    func silent() throws {
+        let key = InstanceKey(service: try ServiceName("identity"), id: try InstanceID("9"))
+        let report = TrafficReport(
+            [.init(status: try Self.status("web", "1"), recent: nil, isRemote: true)],
+            silent: [TrafficReport.Silent(key: key, reason: "connection refused")]
+        )
+        let document = try Self.document(report)
+        #expect(document["silent"]?.elements.first?["why"]?.text == "connection refused")
+        #expect(document["silent"]?.elements.first?["id"]?.text == "9")
+        #expect(document["sidecars"]?.elements.map { $0["remote"] } == [.bool(true)])
+        #expect(document["services"]?.elements.isEmpty == true)
+    }
+
     @Test("a service that nobody here calls is told of by its own sidecars")
     func byItself() throws {
         let report = TrafficReport([

@@ -98,6 +98,22 @@ struct DaemonLifeTests {
         }
     }
 
+    @Test("a group that there is not is told before anything is served")
+    func unknownGroup() async throws {
+        try await withTemporaryDirectory { directory in
+            let result = try await Program.run(
+                "hms-regd",
+                [
+                    "--data", directory + "/data", "--socket", "none", "--listen", "none", "--socket-group",
+                    "no-such-group",
+                ]
+            )
+            #expect(result.exitCode == 2)
+            #expect(result.errors.contains("there is no group no-such-group on this machine"), "\(result.errors)")
+            #expect(result.output.isEmpty)
+        }
+    }
+
     @Test("a directory that can't be made is told, with exit code 3")
     func unusableDirectory() async throws {
         let result = try await Program.run("hms-regd", ["--data", "/proc/none", "--socket", "none"])

@@ -58,6 +58,28 @@ struct MeshCurlTests {
         }
     }
 
+    @Test("-v tells of an external service that is down what its sidecar says: not by mutual TLS, however it ended")
+    func external() async throws {
+        try await MeshFleet.run { fleet in
+            _ = try await fleet.sidecar("passport-office", mesh: ["timeout: 700ms"])
+            let added = try fleet.registry.request(
+                "POST",
+                "/v1/external",
+                #"{"name":"legacy","url":"https://127.0.0.1:9"}"#
+            )
+            #expect(added.status == 201)
+            for _ in 1...3 {
+                let result = try await mesh(fleet, ["curl", "-v", "--as", "passport-office", "legacy", "/x"])
+                #expect(result.exitCode == 1)
+                #expect(
+                    result.errors.contains("as spiffe://gov.local/svc/passport-office  mtls=off"),
+                    "\(result.errors)"
+                )
+                #expect(result.errors.contains(" · trace "), "\(result.errors)")
+            }
+        }
+    }
+
     @Test("-v tells each try and where its time went; a load counts what failed where")
     func verboseAndLoad() async throws {
         try await MeshFleet.run { fleet in

@@ -11,14 +11,16 @@ struct MeshDashboardTests {
         let program: RunningProgram
         let port: UInt16
 
-        static func start(_ fleet: MeshFleet) async throws -> Page {
+        /// - Parameter place: below the fleet's directory; nil: where its sidecars' sockets are in sight.
+        static func start(_ fleet: MeshFleet, _ options: [String] = [], at place: String? = nil) async throws -> Page {
             let program = try RunningProgram(
                 "hms-mesh",
                 [
                     "dashboard", "--registry", "unix:\(fleet.registry.socket)", "--listen", "127.0.0.1:0", "--no-open",
-                ],
+                ] + options,
                 environment: [
-                    "XDG_STATE_HOME": fleet.directory + "/state", "XDG_RUNTIME_DIR": fleet.directory + "/run",
+                    "XDG_STATE_HOME": "\(fleet.directory)/\(place ?? "state")",
+                    "XDG_RUNTIME_DIR": "\(fleet.directory)/\(place ?? "run")",
                 ],
                 logTo: fleet.directory,
                 label: "dashboard"
@@ -123,6 +125,84 @@ struct MeshDashboardTests {
             #expect(told?["f"]?.text == "passport-office")
             #expect(told?["ok"]?.number == 1)
             #expect(told?["u"]?.number == 1)
+        }
+    }
+
+    /// Reads news until one has what is wanted; 20 seconds at most.
+    private func awaitTraffic(
+        _ page: Page,
+        _ meanwhile: () async throws -> Void = {},
+        _ wanted: (JSONValue) -> Bool
+    ) async throws -> JSONValue? {
+        let wire = try Wire(port: page.port)
+        try wire.send("GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < deadline {
+            try await meanwhile()
+            if let traffic = try Page.news(wire)["traffic"], wanted(traffic) { return traffic }
+        }
+        return nil
+    }
+
+    @Test("an operator sees what sidecars elsewhere tell, once on record each; one that is dead is marked, and no more")
+    func remote() async throws {
+        try await MeshFleet.run { fleet in
+            _ = try await fleet.instance("identity-check")
+            let (_, caller) = try await fleet.instance("passport-office")
+            let certificate = "sha256:" + String(repeating: "5", count: 64)
+            let dead = try fleet.registry.request(
+                "PUT",
+                "/v1/services/identity-check/instances/dead",
+                #"{"ip":"127.0.0.1","port":9,"tlsCert":"\#(certificate)","weight":0,"status":"healthy","ttlMs":null}"#
+            )
+            #expect(dead.status == 201)
+            let page = try await Page.start(fleet, ["--remote"], at: "mine")
+            let traffic = try await awaitTraffic(page, { _ = try await caller.call("identity-check") }) { traffic in
+                traffic["silent"]?.elements.isEmpty == false
+                    && traffic["edges"]?.elements.contains { ($0["r"]?.number ?? 0) > 0 } == true
+            }
+            let edge = traffic?["edges"]?.elements.first
+            #expect(edge?["f"]?.text == "passport-office" && edge?["t"]?.text == "identity-check")
+            #expect(edge?["ok"]?.number == 1)
+            #expect(traffic?["sidecars"]?.elements.map { $0["remote"] } == [.bool(true), .bool(true)])
+            #expect(traffic?["silent"]?.elements.map { $0["id"]?.text } == ["dead"])
+            #expect(traffic?["silent"]?.elements.first?["why"]?.text?.contains("refused") == true)
+            let events = try await Program.run(
+                "hms-replay",
+                ["events", "--data", fleet.directory + "/data", "--type", "sidecar_tailed", "--json"]
+            )
+            #expect(events.output.split(separator: "\n").count { $0.contains("/figures") } == 2, "\(events.output)")
+            #expect(try await page.program.end(by: SIGINT) == 130)
+        }
+    }
+
+    @Test("a registry that is started anew is watched and asked as before")
+    func restart() async throws {
+        try await MeshFleet.run { fleet in
+            let register = { [registry = fleet.registry] (id: String) in
+                try registry.request(
+                    "PUT",
+                    "/v1/services/identity-check/instances/\(id)",
+                    #"{"ip":"10.0.0.1","port":1,"status":"healthy","ttlMs":null}"#
+                ).status
+            }
+            #expect(try register("a") == 201)
+            let page = try await Page.start(fleet)
+            #expect(try page.get("/api/history/identity-check").status == 200)
+            for (signal, id) in [(SIGTERM, "b"), (SIGKILL, "c")] {
+                try await fleet.registry.program.end(by: signal)
+                let away = try page.get("/api/history/identity-check")
+                #expect(away.status == 502 && away.body.contains("nobody answers"), "\(away.body)")
+                fleet.registry = try await Daemon.start(fleet.directory + "/data", label: "regd-\(id)")
+                #expect(try register(id) == 201)
+                for path in ["/api/history/identity-check", "/api/timeline?steps=1", "/api/past?at=now"] {
+                    let answer = try page.get(path)
+                    #expect(answer.status == 200, "\(path) \(answer.body)")
+                }
+                try await eventually("the watch to go on") {
+                    try page.get("/api/service/identity-check").body.contains(#""id":"\#(id)""#)
+                }
+            }
         }
     }
 

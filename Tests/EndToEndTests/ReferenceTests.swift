@@ -13,6 +13,23 @@ struct ReferenceTests {
         #expect(result.exitCode == 0, "\(result.output)\(result.errors)")
     }
 
+    @Test("each command's help shows an example of it")
+    func examples() throws {
+        let folder = packageDirectory + "/docs/reference/commands"
+        var commands = 0
+        for page in try FileManager.default.contentsOfDirectory(atPath: folder) where page.hasPrefix("hms-") {
+            let text = String(decoding: try readFile(folder + "/" + page), as: UTF8.self)
+            for part in text.split(separator: "```text\n").dropFirst() {
+                guard let help = part.firstRange(of: "USAGE:").map({ part[..<$0.lowerBound] }) else { continue }
+                commands += 1
+                let program = page.prefix { $0 != "." }
+                let isShown = help.split(separator: "\n").contains { $0.hasPrefix("  ") && $0.contains(program) }
+                #expect(isShown, "\(page): \(help.prefix(200))")
+            }
+        }
+        #expect(commands > 50)
+    }
+
     /// A caller of docs/callers.md, by the language that its block names.
     enum Language: String, CaseIterable, Sendable {
         case sh

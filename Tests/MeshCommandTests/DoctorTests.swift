@@ -200,10 +200,22 @@ struct DoctorTests {
                 "upstream fine: identity-check: 2 of 3 routable",
                 "ejected wrong: identity-check/a: left out for 22s more (the last try: 503)",
                 "upstream wrong: ledger: no such service is registered",
-                "breaker wrong: payment-gateway: circuit breaker open, next probe in 800ms",
+                "breaker wrong: payment-gateway: circuit breaker open for 800ms: one call a second tries it",
                 "upstream wrong: printer: 0 of 1 routable",
             ]
         )
+    }
+
+    @Test("a name that nobody registered is told with the one that may have been meant")
+    func nearest() throws {
+        let status = try SidecarStatus(
+            parsing: Array(
+                #"{"upstreams":[{"service":"legder","known":false,"usable":0,"total":0,"instances":[]}]}"#.utf8
+            )
+        )
+        let known = UpstreamChecks.findings(status.upstreams, nearest: ["legder": "ledger"])
+        #expect(known.map(\.advice) == ["did you mean ledger? all names: hms-reg list"])
+        #expect(UpstreamChecks.findings(status.upstreams).map(\.advice) == ["all names: hms-reg list"])
     }
 
     @Test("the machine is one line while it is fine, and a line for each thing that is not")

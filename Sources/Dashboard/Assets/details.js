@@ -168,6 +168,7 @@ function paintInstance() {
   if (!one) return parts.facts.replaceChildren();
   const now = store.past?.at ?? registryNow();
   const sidecar = store.past ? undefined : store.sidecars.find((candidate) => candidate.n === open.service && candidate.id === one.id);
+  const silent = store.silent.find((candidate) => candidate.n === open.service && candidate.id === one.id);
   const judged = store.past ? [] : store.edges.filter((edge) => edge.t === open.service).flatMap((edge) => (edge.ej ?? []).filter((left) => left.id === one.id).map((left) => `${edge.f}/${edge.i} for ${duration(left.ms)}${left.last ? ` (${left.last})` : ""}`));
   paintFacts(parts.facts, [
     ["Health", `${one.status} for ${duration(now - Date.parse(one.since))} · ${one.cause}`], ["Detail", one.detail],
@@ -178,7 +179,7 @@ function paintInstance() {
     ["Tags", one.tags?.join(", ")], ["Metadata", one.metadata && Object.entries(one.metadata).map(([name, value]) => `${name}=${value}`).join(", ")],
     ["Repeatable", one.repeatable?.join(", ")], ["Certificate", one.tlsCert], ["Key lineage", one.keyLineage],
     ["Registered", moment(Date.parse(one.registeredAt))], ["Changed at", `sequence ${count(one.sequence)}`], ["Handle", String(one.handle)],
-    ["Sidecar", sidecar ? `${sidecar.h} · registry ${sidecar.up ? "connected" : "unreachable"} · view ${count(sidecar.seq)} · ${count(sidecar.fl)} in flight` : store.past ? undefined : "none of yours on this machine"],
+    ["Sidecar", sidecar ? `${sidecar.h} · registry ${sidecar.up ? "connected" : "unreachable"} · view ${count(sidecar.seq)} · ${count(sidecar.fl)} in flight` : store.past ? undefined : silent ? `does not answer: ${silent.why}` : "none that is asked"],
   ]);
 }
 

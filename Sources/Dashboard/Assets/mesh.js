@@ -1,4 +1,4 @@
-// Who calls whom, as this user's sidecars on this machine tell: a picture, and a line an upstream.
+// Who calls whom, as the sidecars tell that are asked: a picture, and a line an upstream.
 
 import { $, count, dash, duration, h, milliseconds, percent, rate, setText, svg, syncRows } from "./format.js";
 import { judge, judgeEdge, registryNow, routable, security, store, total } from "./store.js";
@@ -28,7 +28,7 @@ export function setUpMesh(open) {
     note,
     h("section.card", {}, h("h2", {}, "Topology"), legend(), picture),
     h("section.card", {}, h("h2", {}, "Upstreams"), h("div.scroll", {}, h("table", {}, headOf(["", "Caller", "Upstream", "Security", "Usable", "Req/s", "Success", "p50", "p99", "Retried", "Breaker"]), table))),
-    h("section.card", {}, h("h2", {}, "Sidecars on this machine"), h("div.scroll", {}, h("table", {}, headOf(["", "Instance", "Health", "Registry", "View", "In flight", "Connections", "Certificate", "Up", "Version"]), sidecars)), more),
+    h("section.card", {}, h("h2", {}, "Sidecars"), h("div.scroll", {}, h("table", {}, headOf(["", "Instance", "Where", "Health", "Registry", "View", "In flight", "Connections", "Certificate", "Up", "Version"]), sidecars)), more),
   );
 }
 
@@ -67,10 +67,11 @@ export function paintMesh() {
   const edges = merged();
   const isEmpty = store.sidecars.length === 0;
   note.hidden = !isEmpty;
-  setText(note, store.past ? "Calls are not on record in the registry's log: only the present is shown here." : "No sidecar of yours runs on this machine, so nobody tells of calls. In a service's folder: hms-mesh dev");
-  for (const card of $("view-mesh").querySelectorAll(".card")) card.hidden = isEmpty || Boolean(store.past);
+  setText(note, store.past ? "Calls are not on record in the registry's log: only the present is shown here." : !store.registry ? "Waiting for the dashboard." : "No sidecar of yours runs on this machine, so nobody tells of calls. In a service's folder: hms-mesh dev. Those elsewhere, for operators: hms-mesh dashboard --remote");
+  const hasNothing = isEmpty && store.silent.length === 0;
+  for (const card of $("view-mesh").querySelectorAll(".card")) card.hidden = hasNothing || Boolean(store.past);
   if (store.past) note.hidden = false;
-  if (isEmpty || store.past) return;
+  if (hasNothing || store.past) return;
   draw(edges);
   paintUpstreams();
   paintSidecars();
@@ -236,12 +237,14 @@ function paintSidecars() {
   const now = registryNow();
   more.hidden = !store.leftOut;
   setText(more, `${count(store.leftOut)} more are not asked: what they tell is in no figure here.`);
-  syncRows(sidecars, store.sidecars, (sidecar) => `${sidecar.n}/${sidecar.id}`, (sidecar) => {
+  syncRows(sidecars, [...store.silent, ...store.sidecars], (sidecar) => `${sidecar.n}/${sidecar.id}`, (sidecar) => {
+    const name = { text: `${sidecar.n}/${sidecar.id}`, kind: "strong" };
+    if (sidecar.why) return [{ text: "✘", kind: "sign bad", title: sidecar.why }, name, "elsewhere", { text: "does not answer", kind: "bad", title: sidecar.why }, { text: sidecar.why, kind: "why", title: sidecar.why }, ...Array(6).fill(num(dash))];
     const level = !sidecar.up || sidecar.renewal ? 1 : sidecar.h === "healthy" ? 0 : 1;
     const left = sidecar.cert ? Date.parse(sidecar.cert) - now : undefined;
     return [
       { text: ["✔", "⚠"][level], kind: `sign ${LEVEL[level]}` },
-      { text: `${sidecar.n}/${sidecar.id}`, kind: "strong" }, { text: sidecar.h, kind: sidecar.h === "healthy" ? "fine" : "warn" },
+      name, sidecar.remote ? "elsewhere" : "here", { text: sidecar.h, kind: sidecar.h === "healthy" ? "fine" : "warn" },
       sidecar.up ? "connected" : { text: "unreachable", kind: "bad" }, num(count(sidecar.seq)), num(count(sidecar.fl)), num(count(sidecar.conn)),
       left === undefined ? dash : left > 0 ? { text: `${duration(left)} left`, kind: sidecar.renewal ? "warn" : "", title: sidecar.renewal ?? "" } : { text: "ended", kind: "bad" },
       num(duration(now - Date.parse(sidecar.since))), sidecar.v,

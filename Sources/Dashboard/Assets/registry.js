@@ -80,18 +80,18 @@ function paintGuard(status) {
 }
 
 function paintFacts(registry, status) {
-  const behind = registry.checkpoint ? status.sequence - registry.checkpoint.size : undefined;
   const list = [
     ["State", `${status.state}${registry.watching ? "" : " · watch lost"}`], ["Version", status.version], ["Up", duration(status.uptimeMs)],
     ["Sequence", count(status.sequence)], ["Epoch", status.epoch], ["Registry", status.registry],
-    ["Checkpoint", registry.checkpoint ? `signed through ${count(registry.checkpoint.size)}${behind > 0 ? `, ${count(behind)} event${behind === 1 ? "" : "s"} since` : ", nothing since"}` : "none signed yet"],
+    ["Checkpoint", checkpointText(registry, status)],
+    ["Snapshots", snapshotsText(status)],
     ["Root", registry.checkpoint?.root ?? dash],
     ["Writes", `${decimal(status.eventsPerSecond)} events/s · ${decimal(status.heartbeatsPerSecond)} heartbeats/s`],
     ["fsync p99", `${decimal(status.fsyncP99Ms)} ms · queue ${count(status.queue)}`],
     ["Reads", `${decimal(status.lookupsPerSecond)} look-ups/s · p99 ${status.lookupsPerSecond ? `${decimal(status.lookupP99Ms)} ms` : dash}`],
     ["Subscribers", `${count(status.subscribers)} · slowest ${duration(status.slowestSubscriberMs)} behind`],
     ["Log", `${bytes(status.logBytes)} · heartbeats ${bytes(status.beatsBytes)}`],
-    ["Disk", `${((status.diskUsedFraction ?? 0) * 100).toFixed(0)}% used · ${bytes(status.diskFreeBytes)} free${status.diskFull ? " · FULL" : ""}`],
+    ["Disk", `${((status.diskUsedFraction ?? 0) * 100).toFixed(0)}% used · ${bytes(status.diskFreeBytes)} free${status.diskFull ? " · FULL" : status.diskFullInMs ? ` · full in about ${duration(status.diskFullInMs)}` : ""}`],
     ["Lease", `ttl ${duration(status.ttlMs)} · deregister after ${duration(status.deregisterAfterMs)}`],
     ["Data", status.dataDirectory ?? dash],
   ];
@@ -101,6 +101,26 @@ function paintFacts(registry, status) {
     setText(term, name);
     setText(value, text);
   });
+}
+
+function checkpointText(registry, status) {
+  const { signedAt, failure: why } = status.checkpoint ?? {};
+  if (why) return `✘ the log can't be signed: ${why}`;
+  if (!registry.checkpoint) return "none signed yet";
+  const behind = status.sequence - registry.checkpoint.size;
+  const since = status.checkpoint?.current || behind <= 0 ? "nothing since" : `${count(behind)} event${behind === 1 ? "" : "s"} since`;
+  return `signed through ${count(registry.checkpoint.size)}${signedAt ? `, ${ago(Date.parse(signedAt), registryNow())}` : ""} · ${since}`;
+}
+
+function snapshotsText(status) {
+  const { last, kept, nextAt, everyMs, failure: why } = status.snapshots ?? {};
+  if (kept === undefined) return dash;
+  const age = last ? registryNow() - Date.parse(last.takenAt) : undefined;
+  const late = everyMs && age > 2 * everyMs ? "✘ " : "";
+  const parts = [last ? `${late}last ${ago(Date.parse(last.takenAt), registryNow())}, verified` : "none yet", `${count(kept)} kept`];
+  parts.push(nextAt ? `next in ${duration(Math.max(0, Date.parse(nextAt) - registryNow()))}` : "only when asked for");
+  if (why) parts.push(`✘ the last could not be taken: ${why}`);
+  return parts.join(" · ");
 }
 
 function paintFeed(openService) {

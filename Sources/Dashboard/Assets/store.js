@@ -14,6 +14,8 @@ export const store = {
   traffic: new Map(),
   edges: [],
   sidecars: [],
+  /** Sidecars elsewhere that do not answer, and why. */
+  silent: [],
   /** Sidecars beside these that are not asked. */
   leftOut: 0,
   pulse: new Map(),
@@ -114,6 +116,7 @@ function takeTraffic(traffic, drawsPulse) {
   store.traffic = new Map(traffic.services.map((service) => [service.n, service]));
   store.edges = traffic.edges;
   store.sidecars = traffic.sidecars;
+  store.silent = traffic.silent ?? [];
   store.leftOut = traffic.leftOut ?? 0;
   if (!drawsPulse) return;
   const next = new Map();
@@ -213,5 +216,6 @@ export function failures() {
   for (const sidecar of store.sidecars) {
     if (!sidecar.up) found.push({ level: 1, title: `${sidecar.n}/${sidecar.id}`, text: "sidecar has lost the registry; routes go on from the last view", service: sidecar.n });
   }
+  for (const sidecar of store.silent) found.push({ level: 1, title: `${sidecar.n}/${sidecar.id}`, text: `its sidecar does not answer: ${sidecar.why}`, service: sidecar.n });
   return found;
 }

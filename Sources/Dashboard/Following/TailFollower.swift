@@ -1,11 +1,11 @@
 import Mesh
 import Synchronization
 
-/// Follows the access logs of all sidecars here for one page.
+/// Follows the access logs of all sidecars here for one page, and of those elsewhere that are of its service.
 final class TailFollower: Sendable {
     private struct State {
-        var following: Set<String> = []
-        /// Services that have a sidecar here.
+        var following: Set<SidecarSource> = []
+        /// Services that have a sidecar which is followed.
         var local: Set<String> = []
         var isInstanceLocal = false
     }
@@ -37,10 +37,12 @@ final class TailFollower: Sendable {
     }
 
     private func unfollowed(_ answering: [SidecarFollower.Name]) -> [SidecarFollower.Name] {
-        state.withLock { state in
+        // Each look elsewhere is on record: only what the page is about.
+        let answering = answering.filter { $0.source.key == nil || $0.service == filter.service }
+        return state.withLock { state in
             state.local = Set(answering.map(\.service))
             state.isInstanceLocal = answering.contains { $0.service == filter.service && $0.id == filter.instance }
-            return answering.filter { state.following.insert($0.socket).inserted }
+            return answering.filter { state.following.insert($0.source).inserted }
         }
     }
 
@@ -49,12 +51,14 @@ final class TailFollower: Sendable {
         var query = TailQuery()
         query.service = filter.service
         do {
-            try await SidecarCaller(address: "unix:\(sidecar.socket)")
-                .lines(SidecarCaller.Request(path: query.target)) { line in self.take(line, of: sidecar) }
+            let caller = try await sidecars.caller(for: sidecar.source)
+            try await caller.lines(SidecarCaller.Request(path: query.target)) { line in
+                self.take(line, of: sidecar)
+            }
         } catch {
             // It has ended: looked for again with the next round.
         }
-        _ = state.withLock { $0.following.remove(sidecar.socket) }
+        _ = state.withLock { $0.following.remove(sidecar.source) }
     }
 
     private func take(_ bytes: ArraySlice<UInt8>, of sidecar: SidecarFollower.Name) {

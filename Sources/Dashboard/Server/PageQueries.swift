@@ -1,4 +1,5 @@
 import Glibc
+import Mesh
 import NIOHTTP1
 import RegistryClient
 import RegistryModel
@@ -8,6 +9,8 @@ struct PageQueries: Sendable {
     /// Names that a search finds, at most.
     static let mostFound = 1_000
     private static let mostSteps = 400
+    /// Between a question that got no answer and the same once more.
+    private static let restart = Duration.milliseconds(500)
 
     let model: DashboardModel
     let configuration: DashboardConfiguration
@@ -114,7 +117,19 @@ struct PageQueries: Sendable {
         PageReply(try await ask(question).body, type: "application/json")
     }
 
+    /// A question only reads: one that a restart of the registry cut off is asked again.
     private func ask<R: Sendable>(_ question: (RegistryConnection) async throws -> R) async throws -> R {
+        do {
+            return try await askOnce(question)
+        } catch let error as RegistryClientError {
+            guard error.code == .interrupted || error.code == .unreachable, await Task.pause(for: Self.restart) else {
+                throw error
+            }
+        }
+        return try await askOnce(question)
+    }
+
+    private func askOnce<R: Sendable>(_ question: (RegistryConnection) async throws -> R) async throws -> R {
         try await RegistryConnection.withConnection(
             to: configuration.registry,
             credentials: configuration.credentials(),

@@ -1,20 +1,29 @@
 import Mesh
 import RegistryModel
 
-/// Who calls whom on this machine, and how that goes: what all of this user's sidecars tell, added up.
+/// Who calls whom, and how that goes: what all sidecars that are asked tell, added up.
 struct TrafficReport: Sendable {
     /// One sidecar, and its counters of the last seconds where there are any yet.
     struct Source: Sendable {
         var status: SidecarStatus
         var recent: (counters: MetricsReading, seconds: Double)?
+        var isRemote = false
+    }
+
+    /// One that does not answer.
+    struct Silent: Sendable {
+        var key: InstanceKey
+        var reason: String
     }
 
     private let sources: [Source]
+    private let silent: [Silent]
     /// Sidecars that there are beside these, and that are not asked.
     private let leftOut: Int
 
-    init(_ sources: [Source] = [], leftOut: Int = 0) {
+    init(_ sources: [Source] = [], silent: [Silent] = [], leftOut: Int = 0) {
         self.leftOut = leftOut
+        self.silent = silent.sorted { $0.key < $1.key }
         self.sources = sources.sorted { ($0.status.service, $0.status.id) < ($1.status.service, $1.status.id) }
     }
 
@@ -23,7 +32,7 @@ struct TrafficReport: Sendable {
         callers().mapValues { $0.requestsPerSecond }
     }
 
-    /// `{"services":[…],"edges":[…],"sidecars":[…],"leftOut"?:…}`
+    /// `{"services":[…],"edges":[…],"sidecars":[…],"silent"?:[…],"leftOut"?:…}`
     func write(to json: inout JSONWriter) {
         json.beginObject()
         json.key("services")
@@ -38,8 +47,9 @@ struct TrafficReport: Sendable {
         json.endArray()
         json.key("sidecars")
         json.beginArray()
-        for source in sources { write(source.status, to: &json) }
+        for source in sources { write(source.status, isRemote: source.isRemote, to: &json) }
         json.endArray()
+        writeSilent(to: &json)
         if leftOut > 0 { json.member("leftOut", leftOut) }
         json.endObject()
     }
@@ -125,8 +135,23 @@ struct TrafficReport: Sendable {
         json.endObject()
     }
 
-    private func write(_ status: SidecarStatus, to json: inout JSONWriter) {
+    private func writeSilent(to json: inout JSONWriter) {
+        guard !silent.isEmpty else { return }
+        json.key("silent")
+        json.beginArray()
+        for one in silent {
+            json.beginObject()
+            json.member("n", one.key.service.description)
+            json.member("id", one.key.id.description)
+            json.member("why", one.reason)
+            json.endObject()
+        }
+        json.endArray()
+    }
+
+    private func write(_ status: SidecarStatus, isRemote: Bool, to json: inout JSONWriter) {
         json.beginObject()
+        if isRemote { json.member("remote", true) }
         json.member("n", status.service)
         json.member("id", status.id)
         json.member("v", status.version)

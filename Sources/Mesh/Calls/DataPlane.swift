@@ -82,13 +82,19 @@ final class DataPlane {
         prune()
     }
 
-    /// Names that nobody called for a while.
-    func unused(for age: TimeAmount, now: NIODeadline) -> [ServiceName] {
-        services.values.filter { now - $0.lastUsed >= age && !$0.isWaitedFor }.map(\.service)
+    /// Names that were called here, parted by whether somebody did within a while.
+    func usage(within age: TimeAmount, now: NIODeadline) -> NameUsage {
+        var usage = NameUsage()
+        for entry in services.values {
+            usage.note(entry.service, isInUse: now - entry.lastUsed < age || entry.isWaitedFor)
+        }
+        for (name, series) in metrics.outbound { usage.note(name, isInUse: now - series.lastEnd < age) }
+        return usage
     }
 
     func forget(_ names: [ServiceName]) {
         for name in names { services[name] = nil }
+        metrics.drop(names)
         prune()
     }
 

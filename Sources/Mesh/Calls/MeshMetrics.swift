@@ -15,6 +15,8 @@ struct MeshMetrics: Sendable {
         var retries: UInt64 = 0
         var buckets = [UInt64](repeating: 0, count: MeshMetrics.bounds.count + 1)
         var nanoseconds: UInt64 = 0
+        /// When a call ended last.
+        var lastEnd = NIODeadline.distantPast
 
         mutating func record(status: Int, error: MeshErrorCode?, took: TimeAmount) {
             byClass[status == 499 ? 0 : min(5, max(0, status / 100))] += 1
@@ -33,6 +35,7 @@ struct MeshMetrics: Sendable {
             retries += other.retries
             for index in buckets.indices { buckets[index] += other.buckets[index] }
             nanoseconds &+= other.nanoseconds
+            lastEnd = max(lastEnd, other.lastEnd)
         }
 
         var count: UInt64 { byClass.reduce(0, +) }
@@ -47,7 +50,17 @@ struct MeshMetrics: Sendable {
     private(set) var others = Series()
     private(set) var inbound = Series()
 
-    mutating func record(service: ServiceName, status: Int, error: MeshErrorCode?, took: TimeAmount, tries: Int) {
+    /// How often names were dropped: parts of one page are of the same count.
+    private(set) var dropped: UInt64 = 0
+
+    mutating func record(
+        service: ServiceName,
+        status: Int,
+        error: MeshErrorCode?,
+        took: TimeAmount,
+        tries: Int,
+        now: NIODeadline
+    ) {
         let retries = UInt64(max(0, tries - 1))
         guard outbound[service] != nil || outbound.count < Self.mostServices else {
             others.record(status: status, error: error, took: took)
@@ -56,6 +69,14 @@ struct MeshMetrics: Sendable {
         }
         outbound[service, default: Series()].record(status: status, error: error, took: took)
         if retries > 0 { outbound[service]?.retries += retries }
+        outbound[service]?.lastEnd = now
+    }
+
+    /// Lets names go that nobody has called for long. A counter that comes back begins with 0, as after a restart: never
+    /// with a part of what it was.
+    mutating func drop(_ names: [ServiceName]) {
+        for name in names { outbound[name] = nil }
+        dropped &+= 1
     }
 
     mutating func recordInbound(status: Int, error: MeshErrorCode?, took: TimeAmount) {

@@ -285,7 +285,7 @@ extension OutboundCall {
     }
 
     func log(status: Int, _ error: MeshError?, now: NIODeadline) {
-        let isExternal = current?.externalURL != nil
+        let externalURL = externalURL
         let record = AccessRecord(
             direction: .outbound,
             time: startedAt,
@@ -309,10 +309,16 @@ extension OutboundCall {
             usable: candidates?.usable,
             total: candidates?.total,
             leftOut: candidates?.leftOut ?? [],
-            isMutualTLS: !isExternal,
-            isTLS: current?.externalURL?.hasPrefix("https:") ?? true
+            isMutualTLS: externalURL == nil,
+            isTLS: externalURL?.hasPrefix("https:") ?? true
         )
         plane.note(record)
+    }
+
+    /// Where the service is outside of the mesh: also where no instance of it was picked.
+    private var externalURL: String? {
+        if let current { return current.externalURL }
+        return plane.table.routes(of: entry.service)?.instances.first?.externalURL
     }
 }
 

@@ -308,7 +308,8 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
             status: status,
             error: error?.code,
             took: now - began,
-            tries: tries.count
+            tries: tries.count,
+            now: now
         )
         entry.recent.record(
             isSuccess: status < 500 && error == nil,

@@ -4,11 +4,15 @@ extension SidecarStatus {
     /// - Throws: what is no such document. Keys that this version does not know are passed over.
     public init(parsing document: [UInt8]) throws(RegistryModelError) {
         self = try JSONReader.parse(document) { (json) throws(RegistryModelError) in
-            var status = SidecarStatus()
-            try json.object { (json, name) throws(RegistryModelError) in try status.read(name, from: &json) }
-            return status
+            try SidecarStatus(from: &json)
         }
         self.document = document
+    }
+
+    init(from json: inout JSONReader) throws(RegistryModelError) {
+        var status = SidecarStatus()
+        try json.object { (json, name) throws(RegistryModelError) in try status.read(name, from: &json) }
+        self = status
     }
 
     private mutating func read(_ name: String, from json: inout JSONReader) throws(RegistryModelError) {

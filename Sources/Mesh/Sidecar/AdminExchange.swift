@@ -10,6 +10,7 @@ final class AdminExchange: RequestSink {
     private let answers: AdminListener.Answers
     private let loop: any EventLoop
     private var tail: Int?
+    private var isTellingFigures = false
     private var skipped = 0
     /// Whoever asked has gone.
     private var isOver = false
@@ -28,7 +29,9 @@ final class AdminExchange: RequestSink {
         guard isGet else { return answer(405, "text/plain", Array("only GET is answered here\n".utf8)) }
         guard let admit = answers.admit else { return answer() }
         guard RemoteAdmin.paths.contains(String(path)) else {
-            return refuse(RemoteAdmin.Refused(status: 404, message: "from elsewhere there are /tail and /metrics"))
+            return refuse(
+                RemoteAdmin.Refused(status: 404, message: "from elsewhere there are /tail, /metrics and /figures")
+            )
         }
         let bound = NIOLoopBound(self, eventLoop: loop)
         let target = query.isEmpty ? String(path) : "\(path)?\(query)"
@@ -57,7 +60,10 @@ final class AdminExchange: RequestSink {
         case "/readyz":
             compute("text/plain", okay: "ready\n") { Array((await $0.isHealthy() ? "ready\n" : "not ready\n").utf8) }
         case "/tail": followLog()
-        default: answer(404, "text/plain", Array("there are /status, /metrics, /healthz, /readyz and /tail\n".utf8))
+        case "/figures": tellFigures()
+        default:
+            let there = "there are /status, /metrics, /figures, /healthz, /readyz and /tail\n"
+            answer(404, "text/plain", Array(there.utf8))
         }
     }
 
@@ -111,12 +117,46 @@ final class AdminExchange: RequestSink {
         guard tail != nil else {
             return answer(503, "text/plain", Array("\(AccessLog.mostTails) look on here already\n".utf8))
         }
+        beginLines()
+    }
+
+    /// Begins an answer that has no end of its own.
+    private func beginLines() {
         var block = FieldBlock()
         block.append("content-type", "application/x-ndjson", .contentType)
         writer.write(
             head: ResponseHead(block: block, status: 200, framing: .chunked, keepsAlive: true),
             adding: AddedFields()
         )
+        writer.flush()
+    }
+
+    /// What `/status` and `/metrics` say, once a second: whoever looks on from elsewhere is let in, and on record, once.
+    private func tellFigures() {
+        guard answers.log != nil else { return answer(404, "text/plain", Array("no figures at this door\n".utf8)) }
+        isTellingFigures = true
+        beginLines()
+        tellNextFigures()
+    }
+
+    private func tellNextFigures() {
+        guard isTellingFigures else { return }
+        let answers = answers
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let promise = loop.makePromise(of: [UInt8].self)
+        promise.completeWithTask {
+            SidecarFigures.line(status: try await answers.status(), metrics: try await answers.metrics())
+        }
+        promise.futureResult.whenComplete { result in
+            if case .success(let line) = result { bound.value.tell(line) }
+            bound.eventLoop.scheduleTask(in: SidecarFigures.period) { bound.value.tellNextFigures() }
+        }
+    }
+
+    /// Who reads too slowly misses some.
+    private func tell(_ line: [UInt8]) {
+        guard isTellingFigures, writer.canTakeMore else { return }
+        writer.write(body: ByteBuffer(bytes: line))
         writer.flush()
     }
 
@@ -150,6 +190,7 @@ final class AdminExchange: RequestSink {
     func callerGone() {
         if let tail { answers.log?.remove(tail) }
         tail = nil
+        isTellingFigures = false
         isOver = true
     }
 }

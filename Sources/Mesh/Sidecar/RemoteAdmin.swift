@@ -11,7 +11,7 @@ struct RemoteAdmin: Sendable {
     /// As ALPN names it.
     static let protocolName = "hms-admin/1"
     /// What is answered there; all else is for the socket on this machine.
-    static let paths: Set<String> = ["/tail", "/metrics"]
+    static let paths: Set<String> = ["/tail", "/metrics", "/figures"]
 
     let answers: AdminListener.Answers
     let registry: RegistryAccess

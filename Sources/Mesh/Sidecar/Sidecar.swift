@@ -257,13 +257,18 @@ public final class Sidecar: Sendable {
     private func sweep() async {
         while await Task.pause(for: Self.sweeping) {
             loops.onEach { $0.sweep(now: .now()) }
-            let unused = try? await loops.map { $0.data.unused(for: Self.unusedAge, now: .now()) }
-            guard let names = unused.map({ $0.dropFirst().reduce(Set($0.first ?? [])) { $0.intersection($1) } }),
-                !names.isEmpty
-            else { continue }
-            loops.onEach { $0.data.forget(Array(names)) }
-            await feed.remove(Array(names))
+            let names = await unusedNames()
+            if names.isEmpty { continue }
+            loops.onEach { $0.data.forget(names) }
+            await feed.remove(names)
         }
+    }
+
+    /// Those that no loop has called of late.
+    private func unusedNames() async -> [ServiceName] {
+        let usages = try? await loops.map { $0.data.usage(within: Self.unusedAge, now: .now()) }
+        let usage = (usages ?? []).reduce(into: NameUsage()) { $0.add($1) }
+        return usage.unused.sorted()
     }
 
     /// Whether the application serves, asked again and again. One failure may be chance, unless nothing listens.

@@ -30,7 +30,7 @@ struct CallReport: Sendable {
         } catch let error as SidecarError {
             throw CommandError(error.message, hint: "is its sidecar up? hms-mesh status", exitCode: .unreachable)
         }
-        if isVerbose { explain(response, choice, await account?.value) }
+        if isVerbose { explain(response, choice, await account?()) }
         let meshError = response.header("x-hms-error")
         if let meshError {
             throw failure(response, meshError)
@@ -63,8 +63,9 @@ struct CallReport: Sendable {
 
     // MARK: -v
 
-    /// The sidecar's own line of the call, listened for from before it is made; nil where it does not come in time.
-    private func follow(_ admin: String?, _ trace: String) async -> Task<AccessLine?, Never>? {
+    /// The sidecar's own line of the call, listened for from before it is made. What is returned waits for it, once the
+    /// call is over; nil where it does not come in time.
+    private func follow(_ admin: String?, _ trace: String) async -> (() async -> AccessLine?)? {
         guard let admin else { return nil }
         var query = TailQuery()
         query.trace = trace
@@ -87,7 +88,7 @@ struct CallReport: Sendable {
         var iterator = lines.makeAsyncIterator()
         // Nil: it has begun to listen, or can't.
         _ = await iterator.next()
-        return Task {
+        return {
             let patience = Task {
                 try await Task.sleep(for: Self.linePatience)
                 listening.cancel()

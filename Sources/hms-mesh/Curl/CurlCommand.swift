@@ -89,6 +89,12 @@ struct CurlCommand: AsyncParsableCommand {
         guard (1...1_024).contains(concurrency) else { throw ValidationError("--concurrency takes 1 to 1024") }
         guard body == nil || jsonBody == nil else { throw ValidationError("-d and --json are two bodies: give one") }
         for field in header where !field.contains(":") { throw ValidationError("-H takes 'Name: value'") }
+        if let begin = service.firstRange(of: "://")?.upperBound {
+            let rest = service[begin...]
+            let name = rest.prefix { $0 != "/" && $0 != ":" }
+            let place = rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
+            throw ValidationError("a service is called by its name: hms-mesh curl \(name) \(place)")
+        }
         if !path.hasPrefix("/") { path = "/" + path }
         guard path.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else {
             throw ValidationError("a path has no spaces: write %20")

@@ -74,7 +74,11 @@ struct PersonalSidecar: Sendable {
         try PrivateFile.makeDirectory(folder + "/identity")
         let identity = IdentityFolder(folder + "/identity")
         let kept = IdentityStore(for: address, name: label, environment: Environment.variable)
-        if address.isTLS { try takeLogin(at: address, into: identity) } else { try await take(kept, address, identity) }
+        if address.isTLS {
+            try await takeLogin(at: address, into: identity)
+        } else {
+            try await take(kept, address, identity)
+        }
         let sidecar = try await Sidecar.start(configuration) { _ in }
         // For the next command; without it that one gets a certificate of its own.
         if !address.isTLS, let credentials = identity.credentials { try? kept.store(credentials) }
@@ -91,9 +95,10 @@ struct PersonalSidecar: Sendable {
         )
     }
 
-    /// What `hms-reg login` left, in the form in which a sidecar keeps its own.
-    private static func takeLogin(at address: RegistryAddress, into folder: IdentityFolder) throws {
-        let stored = try IdentityStore(for: address, environment: Environment.variable).load()
+    /// What `hms-reg login` left, in the form in which a sidecar keeps its own. The registry must believe it: a sidecar would
+    /// only go on asking.
+    private static func takeLogin(at address: RegistryAddress, into folder: IdentityFolder) async throws {
+        let stored = try await IdentityStore(for: address, environment: Environment.variable).loadFresh(at: address)
         guard let credentials = stored, credentials.identity != nil else {
             throw CommandError(
                 "No sidecar runs here, and you are not logged in at \(address)",
@@ -101,6 +106,7 @@ struct PersonalSidecar: Sendable {
                 exitCode: .notAllowed
             )
         }
+        _ = try await RegistryConnection.withConnection(to: address, credentials: credentials) { try await $0.whoAmI() }
         try folder.keep(credentials)
     }
 

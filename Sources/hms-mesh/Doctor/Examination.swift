@@ -11,6 +11,8 @@ import Terminal
 struct Examination: Sendable {
     /// For each question that goes over a socket.
     static let limit = Duration.seconds(2)
+    private static let namesLimit = Duration.milliseconds(500)
+    private static let mostUnknown = 4
     /// Questions to the registry, of which the quickest tells its clock best.
     private static let samples = 5
 
@@ -95,7 +97,8 @@ struct Examination: Sendable {
                 )
             )
         }
-        report.findings += UpstreamChecks.findings(sidecar?.upstreams ?? [])
+        let upstreams = sidecar?.upstreams ?? []
+        report.findings += UpstreamChecks.findings(upstreams, nearest: await nearestNames(to: upstreams, facts))
         report.findings += MachineChecks.findings(machine(facts))
         return report
     }
@@ -115,7 +118,10 @@ struct Examination: Sendable {
                 }
             }
             guard let answer else {
-                throw RegistryClientError(.unreachable, "no answer within \(Self.limit.components.seconds)s")
+                throw RegistryClientError(
+                    .unreachable,
+                    "no answer from \(registry) within \(Self.limit.components.seconds)s"
+                )
             }
             return (.answered(answer.0), answer.1)
         } catch let error as RegistryClientError {
@@ -158,6 +164,29 @@ struct Examination: Sendable {
             guard error.code == .unknownService else { throw error }
             return .unknown(nearest: error.nearest)
         }
+    }
+
+    /// What may have been meant by names that nobody registered; nothing where the registry does not say so quickly.
+    private func nearestNames(to upstreams: [SidecarStatus.Upstream], _ facts: RegistryFacts) async -> [String: String]
+    {
+        let unknown = upstreams.filter { !$0.isKnown }.compactMap { try? ServiceName($0.service) }.prefix(
+            Self.mostUnknown
+        )
+        guard case .answered(let answer) = facts, !unknown.isEmpty else { return [:] }
+        let credentials = answer.address.isTLS ? credentials(for: answer.address) : nil
+        let found = try? await bounded(Self.namesLimit) {
+            try await RegistryConnection.withConnection(to: answer.address, credentials: credentials) { connection in
+                var found: [String: String] = [:]
+                for name in unknown {
+                    guard case .unknown(let nearest) = try await Self.registration(of: name, connection) else {
+                        continue
+                    }
+                    found[name.description] = nearest.first
+                }
+                return found
+            }
+        }
+        return (found ?? nil) ?? [:]
     }
 
     /// Where TLS failed: a wrong clock makes every certificate look wrong.

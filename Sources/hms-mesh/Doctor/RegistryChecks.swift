@@ -52,6 +52,8 @@ enum RegistryChecks {
                     .wrong,
                     error.message,
                     advice: error.hint
+                        ?? (error.code == .unreachable
+                            ? "is it up, and is that its address? on its machine: hms-regd --data DIR" : nil)
                 )
             )
         case .answered(let answer): findings += answered(answer)

@@ -3,20 +3,22 @@ import Terminal
 
 /// The services that a sidecar calls.
 enum UpstreamChecks {
-    static func findings(_ upstreams: [SidecarStatus.Upstream]) -> [Finding] {
+    /// - Parameter nearest: what may have been meant by names that nobody registered.
+    static func findings(_ upstreams: [SidecarStatus.Upstream], nearest: [String: String] = [:]) -> [Finding] {
         upstreams.flatMap { upstream in
-            [usable(upstream)].compactMap { $0 } + upstream.instances.compactMap { ejected($0, of: upstream.service) }
+            [usable(upstream, nearest[upstream.service])].compactMap { $0 }
+                + upstream.instances.compactMap { ejected($0, of: upstream.service) }
         }
     }
 
-    private static func usable(_ upstream: SidecarStatus.Upstream) -> Finding? {
+    private static func usable(_ upstream: SidecarStatus.Upstream, _ nearest: String?) -> Finding? {
         let name = upstream.service
         if let open = upstream.breakerOpenMilliseconds {
             return Finding(
                 .breaker,
                 .upstreams,
                 .wrong,
-                "\(name): circuit breaker open, next probe in \(HumanText.duration(milliseconds: Double(open)))",
+                "\(name): circuit breaker open for \(HumanText.duration(milliseconds: Double(open))): one call a second tries it",
                 advice: "hms-mesh tail --service \(name) --status 5xx"
             )
         }
@@ -26,7 +28,7 @@ enum UpstreamChecks {
                 .upstreams,
                 .wrong,
                 "\(name): no such service is registered",
-                advice: "all names: hms-reg list"
+                advice: (nearest.map { "did you mean \($0)? " } ?? "") + "all names: hms-reg list"
             )
         }
         guard upstream.total > 0, upstream.usable > 0 else {

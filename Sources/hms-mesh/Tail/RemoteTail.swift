@@ -14,14 +14,13 @@ struct RemoteTail: Sendable {
     private static let rescan = Duration.seconds(1)
     /// Sidecars at once: their lines all come to one screen.
     private static let mostSidecars = 64
-    private static let certificateLife = Duration.seconds(3_600)
 
     let service: ServiceName
     let query: TailQuery
     let printer: TailPrinter
     let output: Output
     private let address: RegistryAddress
-    private let credentials: RegistryCredentials
+    private let credentials: OperatorCredentials
     private let watched = RemoteSidecars()
 
     /// - Throws: exit code 3 where no registry is found, 4 where there is no certificate.
@@ -44,34 +43,8 @@ struct RemoteTail: Sendable {
             )
         }
         self.address = address
-        credentials = try await Self.credentials(at: address)
-    }
-
-    /// The one of `hms-reg login`; at the registry's socket one for an hour.
-    private static func credentials(at address: RegistryAddress) async throws -> RegistryCredentials {
-        do {
-            guard address.isTLS else {
-                let login = try PersonalSidecar.login
-                return try await RegistryConnection.withConnection(to: address) { connection in
-                    try await connection.issueCredentials(for: .user(login), role: .operator, life: certificateLife)
-                }
-            }
-            let stored = try IdentityStore(for: address, environment: Environment.variable).load()
-            guard let credentials = stored, credentials.identity != nil else {
-                throw CommandError(
-                    "You are not logged in at \(address)",
-                    hint: "hms-reg login     with a token of the role operator",
-                    exitCode: .notAllowed
-                )
-            }
-            return credentials
-        } catch let error as RegistryClientError {
-            throw CommandError(
-                error.message,
-                hint: error.hint,
-                exitCode: error.isRefusal ? .notAllowed : .unreachable
-            )
-        }
+        credentials = OperatorCredentials(at: address)
+        _ = try await credentials.current()
     }
 
     // MARK: Following
@@ -94,7 +67,8 @@ struct RemoteTail: Sendable {
 
     private func look() async throws {
         do {
-            let found = try await RegistryConnection.withConnection(to: address, credentials: credentials) {
+            let own = try await credentials.current()
+            let found = try await RegistryConnection.withConnection(to: address, credentials: own) {
                 try await $0.lookup(service, LookupFilter(all: true))
             }
             watched.use(found.instances.filter { $0.instance.externalURL == nil })
@@ -117,7 +91,7 @@ struct RemoteTail: Sendable {
         do {
             let caller = try SidecarCaller(
                 remote: RemoteSidecar(endpoint: instance.instance.endpoint, service: key.service),
-                credentials: credentials
+                credentials: try await credentials.current()
             )
             try await caller.lines(
                 SidecarCaller.Request(path: query.target),
