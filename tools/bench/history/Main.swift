@@ -50,6 +50,8 @@ struct HistoryCommand: ParsableCommand {
             json.member("bytes", snapshot.bytes)
             json.key("seconds")
             json.write(snapshot.seconds)
+            json.key("cpu")
+            json.write(snapshot.processorSeconds)
             json.endObject()
         }
         json.endArray()

@@ -11,6 +11,8 @@ struct Recorder {
         var instances: UInt64
         var bytes: UInt64
         var seconds: Double
+        /// Of the processor.
+        var processorSeconds: Double
     }
 
     /// Noon of 2026-01-01, in whole seconds.
@@ -127,19 +129,29 @@ struct Recorder {
         let path =
             directory + "/snapshots/\(time.utcText.filter { $0 != ":" })-\(snapshots.count)" + KeptSnapshots.suffix
         let clock = ContinuousClock()
+        let begun = Self.processorSeconds
         var taken: SnapshotManifest?
         let duration = try clock.measure {
             taken = try SnapshotArchive.write(to: path, view: view, dataDirectory: directory)
         }
+        let used = Self.processorSeconds - begun
         guard let taken else { return }
         let record = try SnapshotArchive.record(of: path, taken)
         snapshots.append(
             Snapshot(
                 instances: taken.instances,
                 bytes: record.bytes,
-                seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+                seconds: Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18,
+                processorSeconds: used
             )
         )
         try append([.snapshotTaken(record)])
+    }
+
+    /// What this process has used so far.
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
