@@ -62,6 +62,23 @@ struct CalleeStreamTests {
         #expect(response.failure?.delivery == .unknown)
         #expect(!connection.isUsable)
     }
+
+    @Test("a connection that its pool has let go of ends in peace, and is gone then")
+    func letGo() throws {
+        let channel = EmbeddedChannel()
+        var connection: HTTP2ClientConnection? = try HTTP2ClientConnection(
+            channel,
+            ConnectionTimes(connect: .zero, tls: nil)
+        )
+        weak let watched = connection
+        try channel.connect(to: SocketAddress(unixDomainSocketPath: "/callee")).wait()
+        // TLS says goodbye first: the channel closes later than it was asked to.
+        connection = nil
+        channel.close(promise: nil)
+        channel.embeddedEventLoop.run()
+        #expect(!channel.isActive)
+        #expect(watched == nil)
+    }
 }
 
 /// A connection whose other end is the test.

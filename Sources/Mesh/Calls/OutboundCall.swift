@@ -51,7 +51,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
     var sent = 0
     var responseStatus = 0
     var lastActivity: NIODeadline
-    private lazy var timer = WheelTimer(target: self)
+    private let timer = WheelTimer()
 
     init(
         plane: DataPlane,
@@ -225,7 +225,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         if current?.externalURL != nil { head.block.removeMeshFields() }
         writer.write(head: head, adding: added)
         // A stream may be silent, but not for ever.
-        plane.wheel.set(timer, at: now + plane.settings.idleTimeout, now: now)
+        plane.wheel.set(timer, for: self, at: now + plane.settings.idleTimeout, now: now)
     }
 
     func responseEnd(trailers: FieldBlock?) {
@@ -262,7 +262,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         case .awaitingHead: due = min(tryBegan + perTry, deadline)
         case .streaming, .over: return
         }
-        plane.wheel.set(timer, at: due, now: now)
+        plane.wheel.set(timer, for: self, at: due, now: now)
     }
 
     func timerFired(now: NIODeadline) {
@@ -270,7 +270,7 @@ final class OutboundCall: StreamingCall, PoolWaiter, WheelTarget {
         case .over: return
         case .streaming:
             let silentUntil = lastActivity + plane.settings.idleTimeout
-            guard now >= silentUntil else { return plane.wheel.set(timer, at: silentUntil, now: now) }
+            guard now >= silentUntil else { return plane.wheel.set(timer, for: self, at: silentUntil, now: now) }
             exchange?.cancel()
             writer.cut()
             finish(status: responseStatus, .silence(plane.settings.idleTimeout))

@@ -59,7 +59,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
     var sent = 0
     private var status = 0
     var lastActivity: NIODeadline
-    private lazy var timer = WheelTimer(target: self)
+    private let timer = WheelTimer()
 
     /// - Parameter timeout: until the response's head.
     init(
@@ -85,7 +85,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
 
     /// - Parameter freshness: of a connection that was used before; nil: any.
     func start(http2: Bool, freshness: TimeAmount?) {
-        terms.data.wheel.set(timer, at: deadline, now: began)
+        terms.data.wheel.set(timer, for: self, at: deadline, now: began)
         pool.acquire(http2: http2, freshness: freshness, now: began, for: self)
     }
 
@@ -151,7 +151,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         var head = head
         head.block.removeMeshFields()
         writer.write(head: head, adding: AddedFields())
-        terms.data.wheel.set(timer, at: lastActivity + terms.data.settings.idleTimeout, now: lastActivity)
+        terms.data.wheel.set(timer, for: self, at: lastActivity + terms.data.settings.idleTimeout, now: lastActivity)
     }
 
     func responseEnd(trailers: FieldBlock?) {
@@ -181,7 +181,7 @@ final class Passage<Terms: PassageTerms>: StreamingCall, PoolWaiter, WheelTarget
         case .streaming:
             let idleTimeout = terms.data.settings.idleTimeout
             let silentUntil = lastActivity + idleTimeout
-            guard now >= silentUntil else { return terms.data.wheel.set(timer, at: silentUntil, now: now) }
+            guard now >= silentUntil else { return terms.data.wheel.set(timer, for: self, at: silentUntil, now: now) }
             cancel()
             writer.cut()
             finish(status: status, .silence(idleTimeout))

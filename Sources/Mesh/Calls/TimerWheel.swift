@@ -1,15 +1,12 @@
 import NIOCore
 
-/// Something that is to happen at a time unless it is called off: the one timer of a call.
+/// Something that is to happen at a time unless it is called off: the one timer of a call, which it keeps alive for as long as
+/// it is set.
 final class WheelTimer {
     fileprivate var bucket = -1
     fileprivate var index = 0
     fileprivate(set) var due = NIODeadline.distantFuture
-    fileprivate unowned let target: any WheelTarget
-
-    init(target: any WheelTarget) {
-        self.target = target
-    }
+    fileprivate var target: (any WheelTarget)?
 }
 
 protocol WheelTarget: AnyObject {
@@ -33,8 +30,9 @@ final class TimerWheel {
         turned = Self.slot(.now())
     }
 
-    func set(_ timer: WheelTimer, at due: NIODeadline, now: NIODeadline) {
+    func set(_ timer: WheelTimer, for target: any WheelTarget, at due: NIODeadline, now: NIODeadline) {
         clear(timer)
+        timer.target = target
         timer.due = due
         // Beyond one turn of the wheel it is passed over until its turn comes.
         let slot = max(Self.slot(due) + 1, turned + 1)
@@ -57,6 +55,7 @@ final class TimerWheel {
             last.index = timer.index
         }
         timer.bucket = -1
+        timer.target = nil
         count -= 1
     }
 
@@ -79,8 +78,9 @@ final class TimerWheel {
     private func fire(_ bucket: Int, _ now: NIODeadline) {
         let due = timers[bucket].filter { $0.due <= now }
         for timer in due where timer.bucket == bucket && timer.due <= now {
+            let target = timer.target
             clear(timer)
-            timer.target.timerFired(now: now)
+            target?.timerFired(now: now)
         }
     }
 

@@ -86,7 +86,8 @@ final class HTTP2ClientConnection {
     private final class GoAwayListener: ChannelInboundHandler {
         typealias InboundIn = HTTP2Frame
 
-        private unowned let connection: HTTP2ClientConnection
+        /// Held until the channel has closed, when its pool may long have let go of it.
+        private let connection: HTTP2ClientConnection
 
         init(_ connection: HTTP2ClientConnection) {
             self.connection = connection
