@@ -74,6 +74,8 @@ public struct RegistryServer: Sendable {
         public var instances: UInt64
     }
 
+    /// Connections that wait to be taken: at a restart all come back at once, and who finds no room is a second late.
+    private static let backlog = 4_096
     /// Connections are given this long to finish at a stop; then they are cut.
     static let stopGrace = Duration.milliseconds(1_000)
 
@@ -295,7 +297,12 @@ public struct RegistryServer: Sendable {
                     connections: connections
                 )
             },
-            configuration: .init(address: door.address.bindAddress, serverName: nil, reuseAddress: true),
+            configuration: .init(
+                address: door.address.bindAddress,
+                serverName: nil,
+                backlog: Self.backlog,
+                reuseAddress: true
+            ),
             onServerRunning: { [logger] channel in
                 do {
                     try door.address.protectSocket(group: socketGroup)

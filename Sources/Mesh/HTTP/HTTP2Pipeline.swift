@@ -10,6 +10,8 @@ enum HTTP2Pipeline {
             HTTP2Setting(parameter: .maxHeaderListSize, value: HeadScanner.maximumHeadBytes),
             HTTP2Setting(parameter: .initialWindowSize, value: 256 * 1_024),
         ]
+        // Of all streams together: with HTTP/2's own 64 KiB a large body waits for the way there and back each time.
+        configuration.targetWindowSize = 1_024 * 1_024
         return configuration
     }()
 
