@@ -17,12 +17,7 @@ struct InboundListener: Sendable {
     ///   - ports: tried in turn until one is free.
     /// - Throws: where none of them can be had.
     static func start(hosts: [String], ports: [Int], loops: SidecarLoops) async throws -> InboundListener {
-        let bootstrap = ServerBootstrap(group: loops.group)
-            .serverChannelOption(.backlog, value: 1_024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
+        let bootstrap = ServerBootstrap.ofTCPCalls(loops.group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let state = try loops.state(of: channel.eventLoop)

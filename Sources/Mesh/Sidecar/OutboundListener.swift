@@ -16,10 +16,7 @@ struct OutboundListener: Sendable {
 
     /// - Throws: where the address is taken or can't be had.
     static func start(_ place: Place, loops: SidecarLoops) async throws -> OutboundListener {
-        let bootstrap = ServerBootstrap(group: loops.group)
-            .serverChannelOption(.backlog, value: 1_024)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
+        let bootstrap = ServerBootstrap.ofCalls(loops.group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let plane = try loops.state(of: channel.eventLoop).data

@@ -15,11 +15,7 @@ struct PlainDoor: Sendable {
 
     /// - Throws: where loopback has no port left.
     static func start(applicationPort: UInt16, loops: SidecarLoops) async throws -> PlainDoor {
-        let bootstrap = ServerBootstrap(group: loops.group)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
+        let bootstrap = ServerBootstrap.ofTCPCalls(loops.group)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let state = try loops.state(of: channel.eventLoop)
