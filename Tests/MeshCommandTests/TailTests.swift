@@ -38,6 +38,24 @@ struct TailTests {
         TraceForest.Hop(line: line, source: TailSource(service: service, id: id), document: Array("{}".utf8))
     }
 
+    @Test(
+        "a service that no sidecar here is of is told, with the nearest name; persons and those that are here are not"
+    )
+    func strangers() {
+        let here: Set<String> = ["identity-check", "web-portal"]
+        var query = TailQuery()
+        #expect(LocalTail.strangers(to: here, in: query).isEmpty)
+        query.service = "identity-chek"
+        query.from = "user/ada"
+        #expect(
+            LocalTail.strangers(to: here, in: query)
+                == [.isElsewhere(service: "identity-chek", near: "identity-check")]
+        )
+        query.service = "web-portal"
+        query.from = "printer"
+        #expect(LocalTail.strangers(to: here, in: query) == [.isElsewhere(service: "printer", near: nil)])
+    }
+
     @Test("a line a try, each at the time it began; the path is cut where the terminal ends")
     func columns() throws {
         setenv("TZ", "UTC", 1)

@@ -43,6 +43,17 @@ struct LocalTail: Sendable {
     private func tellNews() {
         guard let news = watched.news() else { return }
         printer.note(news)
+        guard case .began = news.first else { return }
+        printer.note(Self.strangers(to: watched.services, in: query))
+    }
+
+    /// Services that are asked for, and none of whose sidecars is here. Others may call them all the same.
+    static func strangers(to services: Set<String>, in query: TailQuery) -> [TailNews] {
+        var names: [String] = []
+        for name in [query.service, query.from].compactMap(\.self) where !names.contains(name) { names.append(name) }
+        return names.filter { !services.contains($0) && !$0.hasPrefix("user/") }.map { name in
+            .isElsewhere(service: name, near: NearestName.matches(for: name, in: services, limit: 1).first)
+        }
     }
 
     private func follow(_ socket: String) async {
@@ -77,6 +88,8 @@ enum TailNews: Equatable {
     /// Nobody is there yet.
     case none
     case began(Int)
+    /// No sidecar is of a service that is asked for.
+    case isElsewhere(service: String, near: String?)
     case came(TailSource, now: Int)
     case stopped(TailSource, now: Int)
 }

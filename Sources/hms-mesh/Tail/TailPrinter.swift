@@ -99,6 +99,13 @@ final class TailPrinter: Sendable {
                 )
             )
             writeHeader(&state)
+        case .isElsewhere(let service, let near):
+            let hint = near.map { "did you mean \($0)?" } ?? "its lines come once somebody here calls it"
+            output.note(
+                style.yellow(
+                    "\(output.symbols.warning) no sidecar of \(service) \(place) \(output.symbols.separator) \(hint)"
+                )
+            )
         case .came(let source, let count):
             output.note(style.dim("\(output.symbols.done) \(source) has started; watching \(Self.sidecars(count))"))
         case .stopped(let source, let count):
