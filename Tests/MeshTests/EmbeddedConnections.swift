@@ -31,14 +31,12 @@ final class CallerConnection {
 
     /// The caller writes.
     func receive(_ text: String) throws {
-        try channel.writeInbound(ByteBuffer(string: text))
-        channel.embeddedEventLoop.run()
+        try channel.receive(text)
     }
 
     /// The caller ends its own side.
     func receiveEnd() {
-        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        channel.embeddedEventLoop.run()
+        channel.receiveEnd()
     }
 
     /// The connection is gone.
@@ -132,14 +130,12 @@ final class CalleeConnection {
 
     /// The callee writes.
     func receive(_ text: String) throws {
-        try channel.writeInbound(ByteBuffer(string: text))
-        channel.embeddedEventLoop.run()
+        try channel.receive(text)
     }
 
     /// The callee ends the connection.
     func receiveEnd() {
-        channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        channel.embeddedEventLoop.run()
+        channel.receiveEnd()
     }
 }
 
@@ -185,6 +181,18 @@ extension ResponseHead {
 }
 
 extension EmbeddedChannel {
+    /// The other end writes.
+    fileprivate func receive(_ text: String) throws {
+        try writeInbound(ByteBuffer(string: text))
+        embeddedEventLoop.run()
+    }
+
+    /// The other end ends its own side.
+    fileprivate func receiveEnd() {
+        pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        embeddedEventLoop.run()
+    }
+
     fileprivate func allOutbound() throws -> String {
         var text = ""
         while let bytes = try readOutbound(as: ByteBuffer.self) { text += String(buffer: bytes) }

@@ -18,6 +18,12 @@ struct MeshMetrics: Sendable {
         /// When a call ended last.
         var lastEnd = NIODeadline.distantPast
 
+        mutating func record(status: Int, error: MeshErrorCode?, took: TimeAmount, tries: Int, now: NIODeadline) {
+            record(status: status, error: error, took: took)
+            retries += UInt64(max(0, tries - 1))
+            lastEnd = now
+        }
+
         mutating func record(status: Int, error: MeshErrorCode?, took: TimeAmount) {
             byClass[status == 499 ? 0 : min(5, max(0, status / 100))] += 1
             if let error { byError[error, default: 0] += 1 }
@@ -61,15 +67,10 @@ struct MeshMetrics: Sendable {
         tries: Int,
         now: NIODeadline
     ) {
-        let retries = UInt64(max(0, tries - 1))
-        guard outbound[service] != nil || outbound.count < Self.mostServices else {
-            others.record(status: status, error: error, took: took)
-            others.retries += retries
-            return
+        guard outbound.count < Self.mostServices || outbound[service] != nil else {
+            return others.record(status: status, error: error, took: took, tries: tries, now: now)
         }
-        outbound[service, default: Series()].record(status: status, error: error, took: took)
-        if retries > 0 { outbound[service]?.retries += retries }
-        outbound[service]?.lastEnd = now
+        outbound[service, default: Series()].record(status: status, error: error, took: took, tries: tries, now: now)
     }
 
     /// Lets names go that nobody has called for long. A counter that comes back begins with 0, as after a restart: never
