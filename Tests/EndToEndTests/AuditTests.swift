@@ -105,7 +105,7 @@ struct AuditTests {
             // Heartbeats are written once a second.
             for _ in 0..<4 {
                 #expect(try await daemon.reg("heartbeat", "billing", "b-1").exitCode == 0)
-                try await Task.sleep(for: .milliseconds(700))
+                try await Task.sleep(for: .milliseconds(700))  // the pace of the heartbeats
             }
             let rehearsed = try await daemon.reg("policy", "set", "billing", "--ttl", "15s", "--rehearse")
             #expect(rehearsed.exitCode == 0, "\(rehearsed.errors)")
