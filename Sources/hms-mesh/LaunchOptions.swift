@@ -25,7 +25,10 @@ struct LaunchOptions: ParsableArguments {
     var id: String?
 
     @Option(
-        help: ArgumentHelp("Where the application's calls are taken: HOST:PORT or unix:PATH.", valueName: "address")
+        help: ArgumentHelp(
+            "Where the application's calls are taken: HOST:PORT or unix:PATH (default: run 127.0.0.1:9011, dev and where that is taken a free port).",
+            valueName: "address"
+        )
     )
     var outbound: String?
 

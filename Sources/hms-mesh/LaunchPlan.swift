@@ -92,7 +92,14 @@ struct LaunchPlan: Sendable {
                 exitCode: .usage
             )
         }
-        try Self.place(&configuration, manifest, options, port: port, isDevelopment: isDevelopment)
+        try Self.place(
+            &configuration,
+            manifest,
+            options,
+            port: port,
+            hasCommand: command != nil,
+            isDevelopment: isDevelopment
+        )
         self.configuration = configuration
     }
 
@@ -101,6 +108,7 @@ struct LaunchPlan: Sendable {
         _ manifest: Manifest,
         _ options: LaunchOptions,
         port: UInt16,
+        hasCommand: Bool,
         isDevelopment: Bool
     ) throws {
         if let text = options.outbound {
@@ -113,9 +121,11 @@ struct LaunchPlan: Sendable {
             }
         } else if !isDevelopment {
             configuration.outbound = .tcp(host: "127.0.0.1", port: 9_011)
+            // Whom it starts itself it tells where calls are taken.
+            configuration.takesAnyOutboundPort = hasCommand
         }
         configuration.inboundPort = UInt16(clamping: Int(port) + inboundOffset)
-        configuration.takesNextPort = isDevelopment
+        configuration.takesNextInboundPort = isDevelopment
         if let inbound = manifest.mesh.inbound {
             configuration.inboundPort = inbound.port
             if let host = inbound.host { configuration.inboundHost = host }

@@ -4,21 +4,38 @@ import RegistryModel
 import Supervision
 import Terminal
 
-/// The sidecars of this user on this machine, by their admin sockets.
+/// The sidecars that this user may ask on this machine, by their admin sockets.
 enum SidecarSockets {
+    /// Where `hms-mesh@.service` has the runtime directories of its instances, which are users of their own.
+    private static let units = "/run/hms-mesh"
+
     static func directory() -> String? {
         UserDirectories(environment: Environment.variable)?.runtime
     }
 
-    /// Paths of all that are there; some may be of sidecars that were killed.
+    /// Paths of all that are there, root's also those of units; some may be of sidecars that were killed.
     static func all() -> [String] {
-        guard let directory = directory() else { return [] }
-        return DirectoryListing.names(in: directory).filter { $0.hasPrefix("sidecar-") && $0.hasSuffix(".sock") }
+        own() + ofUnits()
+    }
+
+    /// This user's.
+    static func own() -> [String] {
+        directory().map(sockets(in:)) ?? []
+    }
+
+    private static func ofUnits() -> [String] {
+        guard geteuid() == 0 else { return [] }
+        return DirectoryListing.names(in: units).flatMap { sockets(in: "\(units)/\($0)/hms") }
+    }
+
+    private static func sockets(in directory: String) -> [String] {
+        DirectoryListing.names(in: directory).filter { $0.hasPrefix("sidecar-") && $0.hasSuffix(".sock") }
             .map { "\(directory)/\($0)" }
     }
 }
 
-/// The sidecar that a command calls through: the one that is named, the nearest, else any of this user's.
+/// The sidecar that a command calls through: the one that is named, the nearest, else any of this user's; a unit's only by its
+/// name, as nobody calls in the name of a service that he did not mean.
 struct SidecarChoice: Sendable {
     var service: String
     var outbound: String
@@ -48,7 +65,7 @@ struct SidecarChoice: Sendable {
                 spiffeID: status?.spiffeID
             )
         }
-        for socket in SidecarSockets.all() {
+        for socket in SidecarSockets.own() {
             if let status = await SidecarStatus.promptly(of: socket) { return SidecarChoice(status, socket) }
         }
         throw NoSidecar()

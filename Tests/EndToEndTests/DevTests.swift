@@ -216,6 +216,22 @@ struct DevTests {
         }
     }
 
+    @Test("A sidecar whose place for calls is taken says by whom, and what to do")
+    func takenPlaceForCalls() async throws {
+        try await withFolder { folder in
+            let other = try WireServer { _ in }
+            let run = try await folder.mesh([
+                "run", "--file", folder.path + "/hms.yml", "--outbound", "127.0.0.1:\(other.port)",
+            ])
+            #expect(run.exitCode == 1)
+            #expect(
+                run.errors.contains("✘ the sidecar can't listen on 127.0.0.1:\(other.port): address already in use")
+            )
+            #expect(run.errors.contains("port \(other.port) is taken by"))
+            #expect(run.errors.contains("→ another place for the application's calls: --outbound"))
+        }
+    }
+
     /// A service's folder and a registry for it.
     private struct Folder {
         let path: String

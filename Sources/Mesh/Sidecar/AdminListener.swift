@@ -38,7 +38,11 @@ struct AdminListener: Sendable {
     ) async throws -> AdminListener {
         var answers = answers
         answers.log = nil
-        return AdminListener(channel: try await bootstrap(answers, group).bind(host: host, port: port).get())
+        do {
+            return AdminListener(channel: try await bootstrap(answers, group).bind(host: host, port: port).get())
+        } catch {
+            throw SidecarError(.metrics, on: host, port, error)
+        }
     }
 
     /// nil: a Unix socket.

@@ -83,7 +83,7 @@ public final class Sidecar: Sendable {
         let condition = SidecarCondition()
         let credentials = CredentialUpdate(identity: identity, condition: condition, loops: loops)
         try await credentials.apply()
-        let outbound = try await OutboundListener.start(configuration.outbound.place, loops: loops)
+        let outbound = try await OutboundListener.start(configuration, loops: loops)
         let inbound = try await InboundListener.start(configuration, loops: loops)
         let plain = try await PlainDoor.start(configuration, loops: loops)
         let feed = RegistryFeed(

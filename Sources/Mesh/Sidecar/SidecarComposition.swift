@@ -6,28 +6,6 @@ import NIOPosix
 import RegistryClient
 import RegistryModel
 
-/// Why a sidecar can't start.
-public struct SidecarError: Error, Sendable, Equatable, CustomStringConvertible {
-    public struct Code: Hashable, Sendable {
-        private let name: String
-
-        /// An address that is taken, or not this machine's.
-        public static let address = Code(name: "address")
-        /// A name that the registry would refuse.
-        public static let configuration = Code(name: "configuration")
-    }
-
-    public let code: Code
-    public let message: String
-
-    init(_ code: Code, _ message: String) {
-        self.code = code
-        self.message = message
-    }
-
-    public var description: String { message }
-}
-
 extension SidecarLoops {
     static func make(
         _ configuration: SidecarConfiguration,
@@ -157,15 +135,29 @@ extension InboundListener {
     static func start(_ configuration: SidecarConfiguration, loops: SidecarLoops) async throws -> InboundListener? {
         guard configuration.applicationPort != nil else { return nil }
         let first = Int(configuration.inboundPort)
-        let last = configuration.takesNextPort ? min(first + nextPorts, Int(UInt16.max)) : first
+        let last = configuration.takesNextInboundPort ? min(first + nextPorts, Int(UInt16.max)) : first
         do {
             return try await start(hosts: configuration.inboundHosts, ports: Array(first...last), loops: loops)
         } catch {
             let host = configuration.inboundHost ?? configuration.inboundHosts.last ?? ""
-            throw SidecarError(
-                .address,
-                "the sidecar can't listen on \(host):\(first): \(Connector.failure(error).message)"
-            )
+            throw SidecarError(.inbound, on: host, first, error)
+        }
+    }
+}
+
+extension OutboundListener {
+    /// Another free port of the same address serves too where the application is told of it.
+    static func start(_ configuration: SidecarConfiguration, loops: SidecarLoops) async throws -> OutboundListener {
+        guard case .tcp(let host, let port) = configuration.outbound else {
+            return try await start(configuration.outbound.place, loops: loops)
+        }
+        do {
+            return try await start(configuration.outbound.place, loops: loops)
+        } catch {
+            guard configuration.takesAnyOutboundPort, SidecarError.isTaken(error) else {
+                throw SidecarError(.outbound, on: host, port, error)
+            }
+            return try await start(.tcp(host: host, port: 0), loops: loops)
         }
     }
 }

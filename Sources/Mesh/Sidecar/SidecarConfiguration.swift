@@ -44,12 +44,14 @@ public struct SidecarConfiguration: Sendable {
     public var logPath: String?
 
     public var outbound = Outbound.tcp(host: "127.0.0.1", port: 0)
+    /// Whether a free port of the same address does too, where ``outbound`` is taken.
+    public var takesAnyOutboundPort = false
     /// Where other sidecars call; nil: on loopback where the registry is on this machine, else on every address.
     public var inboundHost: String?
     /// Tried first.
     public var inboundPort: UInt16 = 0
     /// Whether the next free port does too.
-    public var takesNextPort = false
+    public var takesNextInboundPort = false
     /// What is registered; nil: ``inboundHost`` where that is one address, else the one that the registry is reached from.
     public var advertisedHost: String?
 
