@@ -194,7 +194,10 @@ public struct RegistryServer: Sendable {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch is CancellationError {
-            // Connections that did not end in time were cut.
+            // Connections that did not end in time were cut. The web framework still awaits their ends, on these event loops: they
+            // go with the process.
+            for door in doors { door.address.removeSocket() }
+            return
         } catch {
             try? await group.shutdownGracefully()
             throw error

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Identity
 import RegistryClient
 import RegistryModel
@@ -137,6 +138,32 @@ struct TLSDoorTests {
                 _ = try await connection.services()
             }
             try await tls.daemon.program.end()
+        }
+    }
+
+    @Test("a peer that hangs in its watch holds up no stop, and leaves no complaint")
+    func stopWithHangingPeer() async throws {
+        try await withTemporaryDirectory { directory in
+            let tls = try await TLSDaemon.start(directory)
+            try tls.write(try #require(try await tls.join("photo-validator").identity), as: "photo")
+            let started = try runShell(
+                """
+                cd \(directory); (printf 'GET /v1/watch?service=photo-validator HTTP/1.1\\r\\nhost: registry\\r\\n\\r\\n'; exec sleep 30) 2>/dev/null |
+                openssl s_client -quiet -connect \(tls.daemon.plainAddress) -CAfile bundle.pem \(TLSDaemon.showing("photo")) \
+                >watch.out 2>&1 & echo $!
+                """
+            )
+            let watcher = try #require(Int32(started.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+            defer { kill(watcher, SIGKILL) }
+            try await eventually("the watch") {
+                try tls.daemon.request("GET", "/v1/status").body.contains(#""subscribers":1"#)
+            }
+            kill(watcher, SIGSTOP)
+            let began = ContinuousClock.now
+            #expect(try await tls.daemon.program.end() == 0)
+            // A second for answers under way and half a one for goodbyes; TLS by itself would wait 5 s.
+            #expect(ContinuousClock.now - began < .seconds(4))
+            #expect(!tls.daemon.program.errors.contains("EventLoop"), "\(tls.daemon.program.errors)")
         }
     }
 

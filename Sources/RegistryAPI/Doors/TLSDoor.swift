@@ -112,6 +112,9 @@ final class TLSDoor: Sendable {
         return peer
     }
 
+    /// How long a connection that ends waits for its peer's goodbye.
+    private static let goodbye = TimeAmount.milliseconds(500)
+
     private static func context(_ identity: ServerIdentity) throws -> NIOSSLContext {
         let chain = try identity.chain.map { certificate in
             NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: try certificate.der(), format: .der))
@@ -123,6 +126,7 @@ final class TLSDoor: Sendable {
         )
         configuration.minimumTLSVersion = .tlsv13
         configuration.applicationProtocols = ["http/1.1"]
+        configuration.shutdownTimeout = goodbye
         configuration.trustRoots = .certificates(
             try identity.bundle.roots.map { try NIOSSLCertificate(bytes: try $0.der(), format: .der) }
         )
