@@ -75,6 +75,10 @@ struct DevCommand: AsyncParsableCommand {
                 isDevelopment: true
             )
         }
+        let keeping = DevRegistryKeeper(registry, environment).map { keeper in
+            Task { [screen = runs.first?.screen] in await keeper.run { screen?.mesh($0) } }
+        }
+        defer { keeping?.cancel() }
         let code = try await InstanceRun.all(runs, until: signals)
         throw ExitCode(code)
     }

@@ -93,7 +93,10 @@ struct DevRegistry: Sendable, Equatable {
 
     // MARK: Starting one
 
-    private static func start(_ environment: [String: String]) async throws -> DevRegistry {
+    /// Starts one; where somebody else does so in the same moment, that one serves as well.
+    ///
+    /// - Throws: exit code 3, with what it said last.
+    static func start(_ environment: [String: String]) async throws -> DevRegistry {
         guard let user = UserDirectories(environment: { environment[$0] }) else {
             throw CommandError(
                 "no dev registry can be started: neither HOME nor XDG_STATE_HOME says where",

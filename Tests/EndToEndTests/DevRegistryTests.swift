@@ -181,6 +181,32 @@ struct DevRegistryTests {
         }
     }
 
+    @Test("one that is killed is started again by whoever develops with it", .enabled(if: isMachineWithoutRegistry))
+    func startedAgain() async throws {
+        try await withUser { user in
+            let file = user.directory + "/hms.yml"
+            try writeFile(file, Array("service: { name: photo-validator, port: \(freeApplicationPort()) }\n".utf8))
+            let dev = try RunningProgram(
+                "hms-mesh",
+                ["dev", "--file", file, "--", "sleep", "60"],
+                environment: user.environment,
+                logTo: user.directory,
+                label: "mesh"
+            )
+            try await eventually("its registration") { dev.output.contains("✔ Registered with HMS-REG") }
+            let killed = try #require(Int32(try readText(user.data + "/lock")))
+            kill(killed, SIGKILL)
+            try await eventually("what it says") {
+                (dev.output + dev.errors).contains("the dev registry had ended, and was started again")
+            }
+            let next = try #require(Int32(try readText(user.data + "/lock")))
+            defer { kill(next, SIGTERM) }
+            #expect(next != killed)
+            #expect(try await user.reg("list").output.contains("photo-validator"))
+            #expect(try await dev.end(by: SIGINT) >= 0)
+        }
+    }
+
     @Test("one that can't start is told with its own words", .enabled(if: isMachineWithoutRegistry))
     func failedStart() async throws {
         try await withUser { user in
