@@ -195,7 +195,7 @@ let targets: [Target] = [
     .testTarget(
         name: "RegistryAPITests",
         dependencies: [
-            "RegistryAPI", "Registry", "RegistryModel", "Identity", "TestSupport",
+            "EventLog", "RegistryAPI", "Registry", "RegistryModel", "Identity", "TestSupport",
             .product(name: "NIOCore", package: "swift-nio"),
         ]
     ),

@@ -37,6 +37,12 @@ enum AuthorityFile {
             }
             json.endArray()
         }
+        if !authority.unrecorded.isEmpty {
+            json.key("unrecorded")
+            json.beginArray()
+            for change in authority.unrecorded { change.write(to: &json) }
+            json.endArray()
+        }
         json.endObject()
         return json.string + "\n"
     }
@@ -100,6 +106,7 @@ enum AuthorityFile {
                     crossCertificate: try parsed.crossCertificate.map { (pem) throws(IdentityError) in try one(pem) }
                 )
             }
+            authority.unrecorded = parsed.unrecorded
             authority.formerRoots = try parsed.former.map { (former) throws(IdentityError) in try former.formerRoot() }
             return authority
         } catch {
@@ -142,6 +149,7 @@ private struct Parsed {
     var other: Generation?
     var crossCertificate: String?
     var former: [Former] = []
+    var unrecorded: [AuthorityChange] = []
 
     init(from json: inout JSONReader) throws(RegistryModelError) {
         var read = Self()
@@ -153,6 +161,10 @@ private struct Parsed {
             case "rotation": try read.takeRotation(&json)
             case "former":
                 try json.array { (json) throws(RegistryModelError) in read.former.append(try Former(from: &json)) }
+            case "unrecorded":
+                try json.array { (json) throws(RegistryModelError) in
+                    read.unrecorded.append(try AuthorityChange(from: &json))
+                }
             default: try json.skip()
             }
         }

@@ -21,6 +21,7 @@ extension CertificateAuthority {
                 issuer: next.issuer,
                 issuerKey: next.issuerKey
             )
+            try note(.issuerReplaced, now: now)
         } else {
             try beginRotation(to: next, now: now)
         }

@@ -71,6 +71,7 @@ extension CertificateAuthority {
             other: other,
             crossCertificate: try other.crossSigned(by: active, now: now)
         )
+        try note(.rotationBegun, other: other.root, now: now)
     }
 
     /// Goes on to the next phase where its time has come.
@@ -89,9 +90,11 @@ extension CertificateAuthority {
                 other: active,
                 crossCertificate: rotation.crossCertificate
             )
+            let former = root
             active = rotation.other
             _ = try active.renewIssuerIfDue(trustDomain, now: now)
-        case .retiring: retire(rotation, now: now, schedule: schedule)
+            try note(.rootHandedOver, other: former, now: now)
+        case .retiring: try retire(rotation, now: now, schedule: schedule)
         }
         return true
     }
@@ -106,7 +109,12 @@ extension CertificateAuthority {
         return true
     }
 
-    private mutating func retire(_ over: AuthorityRotation, now: Timestamp, schedule: RotationSchedule) {
+    private mutating func retire(
+        _ over: AuthorityRotation,
+        now: Timestamp,
+        schedule: RotationSchedule
+    ) throws(IdentityError) {
+        try note(.rotationEnded, other: over.other.root, now: now)
         rotation = nil
         guard let cross = over.crossCertificate else {
             // Nobody is led from here to the present root, so that ways to this one lead nowhere.
@@ -129,6 +137,6 @@ extension CertificateAuthority {
         guard rotation.phase == .retiring else {
             throw IdentityError(.noRotation, "the old root still signs: only the last phase can be ended early")
         }
-        retire(rotation, now: now, schedule: schedule)
+        try retire(rotation, now: now, schedule: schedule)
     }
 }

@@ -7,7 +7,8 @@ import X509
 ///     {"version":1,"trustDomain":"gov.local",
 ///      "active":{"root":"PEM","rootKey":"PEM","issuer":"PEM","issuerKey":"PEM"},
 ///      "rotation":{"phase":"overlap","since":"…","other":{…},"crossCertificate":"PEM"},
-///      "former":[{"root":"PEM","crossCertificate":"PEM","until":"…"}]}
+///      "former":[{"root":"PEM","crossCertificate":"PEM","until":"…"}],
+///      "unrecorded":[{"change":"rotation-begun","root":"HEX","issuer":"HEX","other":"HEX","at":"…"}]}
 ///
 /// All of it is one file, replaced by renaming and then syncing the directory: at every moment there is a whole authority,
 /// the old one or the new one. Keys are PKCS #8. Releases before it kept `root.crt`, `root.key`, `issuer.crt` and

@@ -23,6 +23,8 @@ public struct CertificateAuthority: Sendable {
     public internal(set) var rotation: AuthorityRotation?
     /// The roots that signed before, the last one first, as long as somebody who knows no other may come back.
     public internal(set) var formerRoots: [FormerRoot] = []
+    /// What changed and is not on record yet: kept with the change itself, so that a crash between the two loses neither.
+    public internal(set) var unrecorded: [AuthorityChange] = []
 
     /// Makes a new authority.
     ///
@@ -96,7 +98,33 @@ public struct CertificateAuthority: Sendable {
     ///
     /// - Returns: whether it did; it must be stored then.
     public mutating func renewIssuerIfDue(now: Timestamp) throws(IdentityError) -> Bool {
-        try active.renewIssuerIfDue(trustDomain, now: now)
+        guard try active.renewIssuerIfDue(trustDomain, now: now) else { return false }
+        try note(.issuerReplaced, now: now)
+        return true
+    }
+
+    // MARK: What is to be on record
+
+    /// - Parameter other: the root that is to sign, or that signed before.
+    mutating func note(
+        _ kind: AuthorityChange.Kind,
+        other: Certificate? = nil,
+        now: Timestamp
+    ) throws(IdentityError) {
+        unrecorded.append(
+            AuthorityChange(
+                kind,
+                rootKeyHash: try root.publicKeyHash(),
+                issuerKeyHash: try issuer.publicKeyHash(),
+                otherRootKeyHash: try other?.publicKeyHash() ?? [],
+                at: now
+            )
+        )
+    }
+
+    /// It is on record: it must be stored then.
+    public mutating func noteRecorded(_ change: AuthorityChange) {
+        unrecorded.removeAll { $0 == change }
     }
 
     private func issueLeaf(

@@ -113,8 +113,3 @@ extension Certificate {
         Timestamp(notValidAfter)
     }
 }
-
-/// Two lower-case digits a byte.
-public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-}

@@ -4,12 +4,12 @@ extension ServiceRegistry {
     /// Carries out commands of one request, and answers once all are durable and visible.
     ///
     /// - Parameters:
-    ///   - actor: on record with each event.
+    ///   - actor: on record with each event; nil: the registry itself.
     ///   - completion: called once on a writer's thread, with a result for each command in order; or at once, on the
     ///     caller's, when the queue is full.
     public func submit(
         _ commands: [Command],
-        actor: Actor,
+        actor: Actor?,
         requestID: String = "",
         completion: @escaping @Sendable ([Result<CommandOutcome, RegistryError>]) -> Void
     ) {
@@ -27,7 +27,7 @@ extension ServiceRegistry {
     /// The same, for one command.
     public func submit(
         _ command: Command,
-        actor: Actor,
+        actor: Actor?,
         requestID: String = ""
     ) async throws -> CommandOutcome {
         let result = await withCheckedContinuation { continuation in

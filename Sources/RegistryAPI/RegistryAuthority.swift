@@ -14,6 +14,8 @@ final class RegistryAuthority: Sendable {
     /// `host:port` by which the TLS door is reached; nil while there is none.
     private let door = Mutex<String?>(nil)
     private let observers = Mutex<[@Sendable () -> Void]>([])
+    /// Changes that somebody is putting on record just now.
+    private let inHand = Mutex<Set<AuthorityChange>>([])
 
     /// Opens `DATA/keys`, or makes a new authority there.
     ///
@@ -159,10 +161,12 @@ final class RegistryAuthority: Sendable {
 
     /// Makes a new issuer where one is due, and goes on with a rotation where its next phase has come.
     ///
+    /// What it changes is put on record by ``recordChanges()``.
+    ///
     /// - Returns: in words what it did.
     func tend() throws(IdentityError) -> [String] {
         let now = registry.now().time
-        return try change { [schedule] (authority) throws(IdentityError) in
+        return try change(takesInHand: false) { [schedule] (authority) throws(IdentityError) in
             var done: [String] = []
             if try authority.renewIssuerIfDue(now: now) { done.append("the issuer's certificate was renewed") }
             if authority.forgetFormerRoots(now: now) { done.append("a former root is no longer led over from") }
@@ -174,15 +178,46 @@ final class RegistryAuthority: Sendable {
                 )
             }
             return done
+        }.done
+    }
+
+    /// Puts on record what changed and is not yet: by the registry itself, or before a crash.
+    ///
+    /// - Throws: what the log refuses; the next time may do.
+    func recordChanges() async throws {
+        let waiting = authority.withLock { authority in
+            inHand.withLock { inHand in
+                let waiting = authority.unrecorded.filter { !inHand.contains($0) }
+                inHand.formUnion(waiting)
+                return waiting
+            }
+        }
+        try await record(waiting) { try await self.registry.submit($0, actor: nil) }
+    }
+
+    /// Each of them is in hand, and on record or in nobody's hand afterwards.
+    private func record(_ changes: [AuthorityChange], _ submit: (Command) async throws -> CommandOutcome) async throws {
+        defer { inHand.withLock { $0.subtract(changes) } }
+        for change in changes {
+            _ = try await submit(.record(.authorityChanged(change)))
+            try authority.withLock { authority in
+                var changed = authority
+                changed.noteRecorded(change)
+                try changed.store(in: directory)
+                authority = changed
+            }
         }
     }
 
-    /// Begins to hand over to a new root, or to the one that is given.
+    /// Begins to hand over to a new root, or to the one that is given, and returns once that is on record.
     ///
-    /// - Throws: `rotation-under-way`, `unfit-authority`, `storage`.
-    func rotate(to installed: String? = nil) throws(IdentityError) {
+    /// - Throws: `rotation-under-way`, `unfit-authority`, `storage`; what the log refuses, and then it is put on record later.
+    func rotate(
+        to installed: String? = nil,
+        _ submit: (Command) async throws -> CommandOutcome
+    ) async throws {
         let now = registry.now().time
-        _ = try change { (authority) throws(IdentityError) in
+        let changes = try change { (authority) throws(IdentityError) in
             if let installed {
                 try authority.install(pem: installed, now: now)
             } else {
@@ -190,12 +225,13 @@ final class RegistryAuthority: Sendable {
             }
             return ["changed"]
         }
+        try await record(changes.new, submit)
     }
 
-    /// Ends the last phase before its time.
+    /// Ends the last phase before its time, and returns once that is on record.
     ///
     /// - Throws: `no-rotation`; `old-root-in-use` where certificates under the old root are still in use.
-    func finishRotation() throws {
+    func finishRotation(_ submit: (Command) async throws -> CommandOutcome) async throws {
         let now = registry.now().time
         if let rotation = authority.withLock({ $0.rotation }), rotation.phase == .retiring {
             let (records, revocations) = try registry.view.read { (snapshot) throws in
@@ -208,36 +244,39 @@ final class RegistryAuthority: Sendable {
             }
             guard users.isEmpty else { throw ProblemDetails.oldRootInUse(users) }
         }
-        _ = try change { [schedule] (authority) throws(IdentityError) in
+        let changes = try change { [schedule] (authority) throws(IdentityError) in
             try authority.finishRotation(now: now, schedule: schedule)
             return ["changed"]
         }
+        try await record(changes.new, submit)
     }
 
     /// Changes a copy, and uses it only once it is on the disk; then tells the door, and everybody where other roots are
     /// believed, or in another order, than before.
     ///
-    /// - Parameter body: says what it changed; nothing: nothing.
+    /// - Parameters:
+    ///   - takesInHand: the caller puts on record what is new.
+    ///   - body: says what it changed; nothing: nothing.
+    /// - Returns: what it said, and what is new to be on record.
     private func change(
+        takesInHand: Bool = true,
         _ body: (inout CertificateAuthority) throws(IdentityError) -> [String]
-    ) throws(IdentityError) -> [String] {
-        let result = authority.withLock { authority -> Result<([String], Bool), IdentityError> in
-            do throws(IdentityError) {
-                var changed = authority
-                let done = try body(&changed)
-                if done.isEmpty { return .success(([], false)) }
-                try changed.store(in: directory)
-                let isBundleNew = try changed.bundle != authority.bundle
-                authority = changed
-                return .success((done, isBundleNew))
-            } catch {
-                return .failure(error)
-            }
+    ) throws(IdentityError) -> (done: [String], new: [AuthorityChange]) {
+        let (done, new, isBundleNew) = try authority.withLock {
+            (authority) throws(IdentityError) -> ([String], [AuthorityChange], Bool) in
+            var changed = authority
+            let done = try body(&changed)
+            if done.isEmpty { return ([], [], false) }
+            try changed.store(in: directory)
+            let isBundleNew = try changed.bundle != authority.bundle
+            let new = changed.unrecorded.filter { !authority.unrecorded.contains($0) }
+            if takesInHand { inHand.withLock { $0.formUnion(new) } }
+            authority = changed
+            return (done, new, isBundleNew)
         }
-        let (done, isBundleNew) = try result.get()
         if !done.isEmpty { tellObservers() }
         if isBundleNew { registry.noteTrustChanged() }
-        return done
+        return (done, new)
     }
 }
 

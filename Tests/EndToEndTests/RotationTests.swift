@@ -27,6 +27,13 @@ struct RotationTests {
             #expect(login.exitCode == 0, "\(login.errors)")
             #expect(try await tls.daemon.reg("ca", "rotate", "--yes").exitCode == 0)
             try await eventually("the rotation to end") { try await phase(tls.daemon) == nil }
+            try await eventually("all of it to be on record") {
+                let steps = try await Program.run(
+                    "hms-replay",
+                    ["events", "--data", tls.daemon.data, "--type", "authority_changed", "--json"]
+                ).output.split(separator: "\n").map { try JSONValue(parsing: Array($0.utf8)) }
+                return steps.compactMap { $0["actor"]?.text } == ["uid \(getuid())", "registry", "registry"]
+            }
 
             let joined = try await Program.run(
                 "hms-reg",

@@ -282,6 +282,18 @@ struct CertificateAuthorityTests {
             #expect(!tooEarly && inTime)
             changing = try reopened(week)
             #expect(changing.chain == [changing.issuer])
+
+            // Each step waits to be on record, over every restart, until it is.
+            #expect(changing.unrecorded.map(\.kind) == [.rotationBegun, .rootHandedOver, .rotationEnded])
+            #expect(changing.unrecorded.map(\.at) == [now, day, end])
+            let old = try oldBundle.roots[0].publicKeyHash()
+            let new = try changing.root.publicKeyHash()
+            #expect(changing.unrecorded.map(\.rootKeyHash) == [old, new, new])
+            #expect(changing.unrecorded.map(\.otherRootKeyHash) == [new, old, old])
+            let waiting = changing.unrecorded
+            changing.noteRecorded(waiting[0])
+            changing = try reopened(week)
+            #expect(changing.unrecorded == Array(waiting.dropFirst()))
         }
     }
 

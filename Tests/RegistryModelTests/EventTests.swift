@@ -66,6 +66,36 @@ struct EventTests {
         #expect(changes.isEmpty)
     }
 
+    @Test(
+        "a change of the authority comes back as it was, and changes no state",
+        arguments: AuthorityChange.Kind.allCases
+    )
+    func authorityChanged(kind: AuthorityChange.Kind) throws {
+        let change = AuthorityChange(
+            kind,
+            rootKeyHash: Array(repeating: 1, count: 32),
+            issuerKeyHash: Array(repeating: 2, count: 32),
+            otherRootKeyHash: kind == .issuerReplaced ? [] : Array(repeating: 3, count: 32),
+            at: Sample.time
+        )
+        let event = Event(sequence: SequenceNumber(7), time: Sample.time, actor: nil, kind: .authorityChanged(change))
+        #expect(try decode(event.serialized()) == event)
+        #expect(event.serialized() == event.serializedByLibrary())
+        var store = MemoryRecordStore()
+        var changes: [ViewChange] = []
+        Projection.apply(event, to: &store, changes: &changes)
+        #expect(changes.isEmpty)
+        var short = change
+        short.issuerKeyHash.removeLast()
+        let malformed = Event(
+            sequence: SequenceNumber(7),
+            time: Sample.time,
+            actor: nil,
+            kind: .authorityChanged(short)
+        )
+        #expect(throws: RegistryModelError(.malformedEvent, "")) { try decode(malformed.serialized()) }
+    }
+
     @Test("a kind of a later release is unknown, and not an error")
     func laterKind() throws {
         var bytes = Sample.event(7).serialized()

@@ -84,7 +84,7 @@ public final class RegistryMetrics: Sendable {
         case .snapshotTaken: .snapshotTaken
         case .sidecarTailed: .sidecarTailed
         case .heartbeats, .beatsSealed, .registryStarted, .registryStopped, .clockStepped, .protectionStarted,
-            .protectionEnded, .guardOverridden, .checkpointKeyRotated, .unknown:
+            .protectionEnded, .guardOverridden, .checkpointKeyRotated, .authorityChanged, .unknown:
             .registry
         }
     }

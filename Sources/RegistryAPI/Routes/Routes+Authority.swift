@@ -14,9 +14,9 @@ extension RegistryRoutes {
     func addAuthority(to router: Router<Context>) {
         on(router, .post, "/v1/authority/rotate") { request in
             if try Self.isFinish(try await request.body()) {
-                try authority.finishRotation()
+                try await authority.finishRotation { try await request.submit($0, to: registry) }
             } else {
-                try authority.rotate()
+                try await authority.rotate { try await request.submit($0, to: registry) }
             }
             return try authorityReply()
         }
@@ -27,7 +27,9 @@ extension RegistryRoutes {
                     hint: "on the registry's machine: hms-reg ca install FILE…"
                 )
             }
-            try authority.rotate(to: try Self.installedText(try await request.body()))
+            try await authority.rotate(to: try Self.installedText(try await request.body())) {
+                try await request.submit($0, to: registry)
+            }
             return try authorityReply()
         }
     }

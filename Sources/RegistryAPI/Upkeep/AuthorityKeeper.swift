@@ -15,9 +15,22 @@ struct AuthorityKeeper: Service {
         await cancelWhenGracefulShutdown {
             var saidUntil = ContinuousClock.now
             while !Task.isCancelled {
-                saidUntil = tend(silentUntil: saidUntil)
+                saidUntil = await tendAndRecord(silentUntil: saidUntil)
                 try? await Task.sleep(for: Self.interval)  // cut short by cancellation: the loop ends then
             }
+        }
+    }
+
+    /// Does what is due, and puts on record what changed.
+    private func tendAndRecord(silentUntil: ContinuousClock.Instant) async -> ContinuousClock.Instant {
+        let silentUntil = tend(silentUntil: silentUntil)
+        guard silentUntil <= .now else { return silentUntil }
+        do {
+            try await authority.recordChanges()
+            return .now
+        } catch {
+            logger.error("a change of the certificate authority is not on record yet: \(error)")
+            return .now + Self.silence
         }
     }
 

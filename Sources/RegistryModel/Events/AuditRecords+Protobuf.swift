@@ -127,3 +127,42 @@ extension TailRecord {
         )
     }
 }
+
+extension AuthorityChange {
+    var message: Hms_Log_V1_AuthorityChanged {
+        .with {
+            $0.change =
+                switch kind {
+                case .rotationBegun: .rotationBegun
+                case .rootHandedOver: .rootHandedOver
+                case .rotationEnded: .rotationEnded
+                case .issuerReplaced: .issuerReplaced
+                }
+            $0.rootKeyHash = .init(rootKeyHash)
+            $0.issuerKeyHash = .init(issuerKeyHash)
+            $0.otherRootKeyHash = .init(otherRootKeyHash)
+            $0.atUnixNs = at.rawValue
+        }
+    }
+
+    init(_ message: Hms_Log_V1_AuthorityChanged) throws(RegistryModelError) {
+        let kind: Kind =
+            switch message.change {
+            case .rotationBegun: .rotationBegun
+            case .rootHandedOver: .rootHandedOver
+            case .rotationEnded: .rotationEnded
+            case .issuerReplaced: .issuerReplaced
+            default: throw RegistryModelError(.malformedEvent, "a change of the authority is of no known kind")
+            }
+        guard message.rootKeyHash.count == 32, message.issuerKeyHash.count == 32,
+            [0, 32].contains(message.otherRootKeyHash.count)
+        else { throw RegistryModelError(.malformedEvent, "a change of the authority has a hash of the wrong length") }
+        self.init(
+            kind,
+            rootKeyHash: [UInt8](message.rootKeyHash),
+            issuerKeyHash: [UInt8](message.issuerKeyHash),
+            otherRootKeyHash: [UInt8](message.otherRootKeyHash),
+            at: Timestamp(rawValue: message.atUnixNs)
+        )
+    }
+}

@@ -114,3 +114,40 @@ public struct KeyRotationRecord: Sendable, Equatable {
         self.newSignature = newSignature
     }
 }
+
+/// The registry's certificate authority changed: who signs, or who is believed. No key is on record.
+public struct AuthorityChange: Sendable, Hashable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// Another root is believed too, and is to sign.
+        case rotationBegun = "rotation-begun"
+        /// The other root signs; the former one is still believed.
+        case rootHandedOver = "root-handed-over"
+        /// The former root is believed no more.
+        case rotationEnded = "rotation-ended"
+        /// Another issuer signs, under the same root.
+        case issuerReplaced = "issuer-replaced"
+    }
+
+    public var kind: Kind
+    /// SHA-256 of the SubjectPublicKeyInfo: of the root that signs after the change, and of its issuer.
+    public var rootKeyHash: [UInt8]
+    public var issuerKeyHash: [UInt8]
+    /// Of the root that is to sign, or that signed before; empty where there is none.
+    public var otherRootKeyHash: [UInt8]
+    /// When it changed; it may be on record later, after a crash in between.
+    public var at: Timestamp
+
+    public init(
+        _ kind: Kind,
+        rootKeyHash: [UInt8],
+        issuerKeyHash: [UInt8],
+        otherRootKeyHash: [UInt8] = [],
+        at: Timestamp
+    ) {
+        self.kind = kind
+        self.rootKeyHash = rootKeyHash
+        self.issuerKeyHash = issuerKeyHash
+        self.otherRootKeyHash = otherRootKeyHash
+        self.at = at
+    }
+}

@@ -231,6 +231,7 @@ extension EventKind {
         case .snapshotTaken(let record): .snapshotTaken(record.message)
         case .checkpointKeyRotated(let record): .checkpointKeyRotated(record.message)
         case .sidecarTailed(let record): .sidecarTailed(record.message)
+        case .authorityChanged(let change): .authorityChanged(change.message)
         case .unknown: nil
         }
     }
@@ -317,6 +318,7 @@ extension EventKind {
         case .snapshotTaken(let it): self = .snapshotTaken(try SnapshotRecord(it))
         case .checkpointKeyRotated(let it): self = .checkpointKeyRotated(try KeyRotationRecord(it))
         case .sidecarTailed(let it): self = .sidecarTailed(try TailRecord(it))
+        case .authorityChanged(let it): self = .authorityChanged(try AuthorityChange(it))
         case nil: self = .unknown
         }
     }

@@ -71,6 +71,8 @@ public enum EventKind: Sendable, Equatable {
     case checkpointKeyRotated(KeyRotationRecord)
     /// Somebody looked on at an instance's requests, from elsewhere.
     case sidecarTailed(TailRecord)
+    /// The certificate authority changed hands, or made another issuer.
+    case authorityChanged(AuthorityChange)
     /// Written by a later release: no part of any state that this one knows.
     case unknown
 }

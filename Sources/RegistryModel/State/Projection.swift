@@ -88,7 +88,7 @@ public enum Projection {
             try removeStaleServices(event, &store)
             try store.removeLapsedIdentities(before: event.time.advanced(by: .zero - rejoinWindow))
         case .heartbeats, .registryStopped, .clockStepped, .checkpointed, .registryRestored, .snapshotTaken,
-            .checkpointKeyRotated, .sidecarTailed, .unknown:
+            .checkpointKeyRotated, .sidecarTailed, .authorityChanged, .unknown:
             break
         }
     }

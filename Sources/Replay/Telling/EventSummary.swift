@@ -57,6 +57,7 @@ public struct EventSummary: Sendable {
         case .snapshotTaken: ("snapshot_taken", nil, nil)
         case .checkpointKeyRotated: ("checkpoint_key_rotated", nil, nil)
         case .sidecarTailed(let record): ("sidecar_tailed", record.key.service, record.key)
+        case .authorityChanged: ("authority_changed", nil, nil)
         case .unknown: ("unknown", nil, nil)
         }
     }
@@ -104,6 +105,19 @@ public struct EventSummary: Sendable {
         hash.prefix(4).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
     }
 
+    private static func text(of change: AuthorityChange) -> String {
+        let root = shortHash(change.rootKeyHash)
+        let other = shortHash(change.otherRootKeyHash)
+        let what =
+            switch change.kind {
+            case .rotationBegun: "root \(other) is believed beside root \(root), and is to follow it"
+            case .rootHandedOver: "root \(root) signs; root \(other), which did before, is still believed"
+            case .rotationEnded: "root \(other) is believed no more: root \(root) is alone"
+            case .issuerReplaced: "another issuer signs under root \(root): \(shortHash(change.issuerKeyHash))"
+            }
+        return "\(what) (since \(change.at.utcText))"
+    }
+
     /// The same of what is about the registry itself.
     private var registryText: String {
         switch event {
@@ -126,6 +140,7 @@ public struct EventSummary: Sendable {
         case .snapshotTaken(let record): "snapshot \(record.file) of \(record.sequence) taken"
         case .checkpointKeyRotated(let record):
             "checkpoints are signed by another key from here on: \(Self.shortHash(record.newKey)) after \(Self.shortHash(record.oldKey))"
+        case .authorityChanged(let change): Self.text(of: change)
         default: "an event of a later version"
         }
     }

@@ -433,6 +433,14 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     set {kind = .sidecarTailed(newValue)}
   }
 
+  var authorityChanged: Hms_Log_V1_AuthorityChanged {
+    get {
+      if case .authorityChanged(let v)? = kind {return v}
+      return Hms_Log_V1_AuthorityChanged()
+    }
+    set {kind = .authorityChanged(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -462,6 +470,7 @@ nonisolated struct Hms_Log_V1_Event: Sendable {
     case snapshotTaken(Hms_Log_V1_SnapshotTaken)
     case checkpointKeyRotated(Hms_Log_V1_CheckpointKeyRotated)
     case sidecarTailed(Hms_Log_V1_SidecarTailed)
+    case authorityChanged(Hms_Log_V1_AuthorityChanged)
 
   }
 
@@ -1317,6 +1326,84 @@ nonisolated struct Hms_Log_V1_SidecarTailed: Sendable {
   init() {}
 }
 
+/// The registry's certificate authority: who signs, or who is believed, changed. No key is in the log.
+nonisolated struct Hms_Log_V1_AuthorityChanged: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var change: Hms_Log_V1_AuthorityChanged.Change = .unspecified
+
+  /// SHA-256 of the SubjectPublicKeyInfo: of the root that signs after the change, and of its issuer.
+  var rootKeyHash: Data = Data()
+
+  var issuerKeyHash: Data = Data()
+
+  /// Of the other root: the one that is to sign, or the one that signed before. Empty where there is none.
+  var otherRootKeyHash: Data = Data()
+
+  /// When it changed; the event may come later, after a crash in between.
+  var atUnixNs: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum Change: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case unspecified // = 0
+
+    /// Another root is believed too, and is to sign.
+    case rotationBegun // = 1
+
+    /// The other root signs; the former one is still believed.
+    case rootHandedOver // = 2
+
+    /// The former root is believed no more.
+    case rotationEnded // = 3
+
+    /// Another issuer signs, under the same root.
+    case issuerReplaced // = 4
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .unspecified
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .rotationBegun
+      case 2: self = .rootHandedOver
+      case 3: self = .rotationEnded
+      case 4: self = .issuerReplaced
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .rotationBegun: return 1
+      case .rootHandedOver: return 2
+      case .rotationEnded: return 3
+      case .issuerReplaced: return 4
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [Hms_Log_V1_AuthorityChanged.Change] = [
+      .unspecified,
+      .rotationBegun,
+      .rootHandedOver,
+      .rotationEnded,
+      .issuerReplaced,
+    ]
+
+  }
+
+  init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "hms.log.v1"
@@ -1365,7 +1452,7 @@ nonisolated extension Hms_Log_V1_EventStream: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Event"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0\u{3}checkpoint_key_rotated\0\u{3}sidecar_tailed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}sequence\0\u{3}time_unix_ns\0\u{1}actor\0\u{3}request_id\0\u{4}\u{6}instance_registered\0\u{3}instance_deregistered\0\u{3}instance_draining\0\u{3}health_changed\0\u{3}service_policy_set\0\u{3}service_policy_removed\0\u{3}external_service_added\0\u{3}external_service_removed\0\u{1}heartbeats\0\u{3}beats_sealed\0\u{3}registry_started\0\u{3}registry_stopped\0\u{3}clock_stepped\0\u{3}protection_started\0\u{3}protection_ended\0\u{3}operator_override\0\u{3}certificate_issued\0\u{3}certificate_revoked\0\u{3}token_created\0\u{3}token_used\0\u{3}token_revoked\0\u{1}checkpointed\0\u{3}registry_restored\0\u{3}snapshot_taken\0\u{3}checkpoint_key_rotated\0\u{3}sidecar_tailed\0\u{3}authority_changed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1715,6 +1802,19 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.kind = .sidecarTailed(v)
         }
       }()
+      case 36: try {
+        var v: Hms_Log_V1_AuthorityChanged?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .authorityChanged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .authorityChanged(v)
+        }
+      }()
       default: break
       }
     }
@@ -1841,6 +1941,10 @@ nonisolated extension Hms_Log_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .sidecarTailed?: try {
       guard case .sidecarTailed(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
+    }()
+    case .authorityChanged?: try {
+      guard case .authorityChanged(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
     }()
     case nil: break
     }
@@ -3340,4 +3444,58 @@ nonisolated extension Hms_Log_V1_SidecarTailed: SwiftProtobuf.Message, SwiftProt
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension Hms_Log_V1_AuthorityChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".AuthorityChanged"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}change\0\u{3}root_key_hash\0\u{3}issuer_key_hash\0\u{3}other_root_key_hash\0\u{3}at_unix_ns\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.change) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.rootKeyHash) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.issuerKeyHash) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.otherRootKeyHash) }()
+      case 5: try { try decoder.decodeSingularSFixed64Field(value: &self.atUnixNs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.change != .unspecified {
+      try visitor.visitSingularEnumField(value: self.change, fieldNumber: 1)
+    }
+    if !self.rootKeyHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.rootKeyHash, fieldNumber: 2)
+    }
+    if !self.issuerKeyHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.issuerKeyHash, fieldNumber: 3)
+    }
+    if !self.otherRootKeyHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.otherRootKeyHash, fieldNumber: 4)
+    }
+    if self.atUnixNs != 0 {
+      try visitor.visitSingularSFixed64Field(value: self.atUnixNs, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Hms_Log_V1_AuthorityChanged, rhs: Hms_Log_V1_AuthorityChanged) -> Bool {
+    if lhs.change != rhs.change {return false}
+    if lhs.rootKeyHash != rhs.rootKeyHash {return false}
+    if lhs.issuerKeyHash != rhs.issuerKeyHash {return false}
+    if lhs.otherRootKeyHash != rhs.otherRootKeyHash {return false}
+    if lhs.atUnixNs != rhs.atUnixNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hms_Log_V1_AuthorityChanged.Change: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CHANGE_UNSPECIFIED\0\u{1}CHANGE_ROTATION_BEGUN\0\u{1}CHANGE_ROOT_HANDED_OVER\0\u{1}CHANGE_ROTATION_ENDED\0\u{1}CHANGE_ISSUER_REPLACED\0")
 }
