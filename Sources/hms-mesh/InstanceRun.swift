@@ -34,7 +34,7 @@ struct InstanceRun: Sendable {
         do {
             sidecar = try await Sidecar.start(configuration(facts)) { hear($0, facts) }
         } catch let error as SidecarError {
-            throw Self.commandError(error)
+            throw CommandError(error)
         } catch let error as RegistryClientError {
             let exitCode: ExitCode = error.code != .untrustedRegistry && error.isRefusal ? .notAllowed : .unreachable
             throw CommandError(error.message, hint: error.hint, exitCode: exitCode)
@@ -99,20 +99,6 @@ struct InstanceRun: Sendable {
             }
         }
         return configuration
-    }
-
-    /// Says who is where the sidecar would listen, and how to have it elsewhere.
-    private static func commandError(_ error: SidecarError) -> CommandError {
-        var failure = CommandError(error.message, exitCode: .notSo)
-        guard let listener = error.listener else { return failure }
-        let owner = listener.isTaken ? PortOwner.of(port: listener.port).first : nil
-        if let owner { failure.reasons = ["port \(listener.port) is taken by \(owner.description)"] }
-        switch listener.purpose {
-        case .outbound: failure.hint = "another place for the application's calls: --outbound HOST:PORT or unix:PATH"
-        case .metrics: failure.hint = "another place for scrapers: --admin-listen HOST:PORT"
-        default: failure.hint = "another place for others' calls: --advertise HOST:PORT, or mesh.inbound in hms.yml"
-        }
-        return failure
     }
 
     private func writeFile(_ sidecar: Sidecar, _ folder: String) throws {

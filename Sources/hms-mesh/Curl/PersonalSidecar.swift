@@ -141,7 +141,7 @@ struct PersonalSidecar: Sendable {
                 exitCode: error.isRefusal ? .notAllowed : .unreachable
             )
         case let error as IdentityError: CommandError(error.message, exitCode: .unreachable)
-        case let error as SidecarError: CommandError(error.message, exitCode: .notSo)
+        case let error as SidecarError: CommandError(error)
         default: error
         }
     }
