@@ -10,8 +10,6 @@ public struct ViewSnapshot: ~Copyable {
     public let identity: ViewIdentity
 
     init(_ reader: ReadTransactionPool.Reader, _ databases: ViewSchema.Databases) throws(ViewError) {
-        self.reader = reader
-        self.databases = databases
         let access = reader.access
         let found = try converting {
             try ViewSchema.withKey(ViewSchema.MetaKey.identity.rawValue) { key in
@@ -19,6 +17,8 @@ public struct ViewSnapshot: ~Copyable {
             }
         }
         guard let found else { throw .suspect("it belongs to no log") }
+        self.reader = reader
+        self.databases = databases
         identity = found
         sequence = found.applied
     }

@@ -107,7 +107,8 @@ struct LookupCommand: AsyncParsableCommand {
     private func lastBeat(of key: InstanceKey, _ connection: RegistryConnection) async throws -> Duration? {
         do {
             return try await connection.instance(key).lastBeat
-        } catch  where error.code == .unknownInstance {
+        } catch {
+            guard error.code == .unknownInstance else { throw error }
             return nil
         }
     }

@@ -121,7 +121,8 @@ struct PolicyCommand: AsyncParsableCommand {
         ) async throws(RegistryClientError) -> MeshPolicy {
             do {
                 return try await connection.policy(of: name) ?? MeshPolicy()
-            } catch  where error.code == .unknownService {
+            } catch {
+                guard error.code == .unknownService else { throw error }
                 return MeshPolicy()
             }
         }

@@ -98,9 +98,15 @@ struct MeshHTTP2Tests {
     private struct Upload {
         /// `:method: POST`, `:scheme: http`, `:path: /` of HPACK's static table, then `:authority` and the call's own
         /// timeout as literals: the answer comes once all of the body is there.
-        private static let head: [UInt8] =
-            [0x83, 0x86, 0x84, 0x41, 6] + Array("callee".utf8) + [0x00, 16] + Array("x-hms-timeout-ms".utf8)
-            + [5] + Array("90000".utf8)
+        private static let head: [UInt8] = {
+            var head: [UInt8] = [0x83, 0x86, 0x84, 0x41, 6]
+            head += "callee".utf8
+            head += [0x00, 16]
+            head += "x-hms-timeout-ms".utf8
+            head += [5]
+            head += "90000".utf8
+            return head
+        }()
         private static let frameBytes = 16_384
 
         private let wire: Wire

@@ -39,9 +39,9 @@ struct CertificateAuthorityTests {
                 "cd \(directory) && openssl verify -x509_strict -attime 1795529112 -CAfile root.pem -untrusted issuer.pem chain.pem"
             )
             #expect(verified.output.contains("chain.pem: OK"), "\(verified.output)")
-            let text = try runShell("openssl x509 -in \(directory)/chain.pem -noout -text").output
+            let text = try runShell("openssl x509 -in \(directory)/chain.pem -noout -text -nameopt RFC2253").output
             for expected in [
-                "Subject: CN = photo-validator", "URI:spiffe://gov.local/svc/photo-validator", "prime256v1",
+                "Subject: CN=photo-validator", "URI:spiffe://gov.local/svc/photo-validator", "prime256v1",
                 "ecdsa-with-SHA256", "CA:FALSE", "Digital Signature",
                 "TLS Web Server Authentication, TLS Web Client Authentication", "X509v3 Basic Constraints: critical",
                 "X509v3 Key Usage: critical", "Not Before: Nov 24 13:05:12 2026 GMT",

@@ -147,7 +147,8 @@ final class SegmentWriter {
         let from = max(allocated, end)
         do {
             try file.allocate(at: from, length: target - from)
-        } catch  where error.code == .diskFull {
+        } catch {
+            guard error.code == .diskFull else { throw error }
             // A part may have been allocated before the disk was full, and then belongs to the file.
             allocated = max(allocated, try file.size())
             // Not even a step ahead: perhaps just what is needed.
